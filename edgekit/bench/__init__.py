@@ -1,0 +1,1 @@
+"""The benchmark on a device: session, statistics, comparison."""

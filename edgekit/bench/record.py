@@ -1,0 +1,160 @@
+"""The record of a benchmark, bench.json."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+BENCH_FILE: Final = "bench.json"
+"""Name of the record in a build folder."""
+BENCH_SCHEMA: Final = "edgekit.bench/1"
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class OutputsRecord(_Frozen):
+    """Inputs whose outputs were compared with the host, and how many of them differed."""
+
+    compared: Count
+    mismatched: Count
+
+
+class LatencyStatistics(_Frozen):
+    """Latency of one inference; see :func:`edgekit.bench.statistics.summarize`."""
+
+    unit: Literal["ms", "instructions"]
+    min: float
+    median: float
+    p95: float
+    max: float
+
+
+class PredictedLatency(_Frozen):
+    """What fit predicted, in ms, with its error bar."""
+
+    estimate: float
+    low: float
+    high: float
+    basis: str
+
+
+class ArenaComparison(_Frozen):
+    """Bytes of the tensor arena, ``None`` where not known.
+
+    On the host the measured arena is that of 64-bit TFLite Micro, whose pointers are twice as large as a
+    board's.
+    """
+
+    predicted: Count | None
+    measured: Count | None
+
+
+class Top1Record(_Frozen):
+    """Share of images that the device got right."""
+
+    value: float
+    images: Count
+
+
+class OpRecord(_Frozen):
+    """Latency of one operator, in the unit of the whole."""
+
+    index: Count
+    op: str
+    latency: float
+
+
+class Mismatch(_Frozen):
+    """The first value of an output that differs from the host's.
+
+    Attributes
+    ----------
+    input:
+        Number of the input, from 0.
+    kind:
+        ``byte`` of the raw output; ``result`` in thousandths, with the text protocol; ``unstable`` when the
+        device gave different outputs for the same input.
+    offset:
+        Which byte or result, from 0.
+    expected, got:
+        Its values; ``None`` where an output ends early.
+    differing:
+        How many bytes or results differ in all.
+    """
+
+    input: Count
+    kind: Literal["byte", "result", "unstable"]
+    offset: Count = 0
+    expected: int | None = None
+    got: int | None = None
+    differing: Count = 0
+
+
+class BenchedModel(_Frozen):
+    """The model that was run."""
+
+    sha256: str
+    bytes: Count
+
+
+class BenchRecord(_Frozen):
+    """What a benchmark found.
+
+    Attributes
+    ----------
+    port:
+        The pyserial URL.
+    board, engine, kernels, plan:
+        What the device said about itself; ``None`` with the text protocol, which does not tell.
+    protocol:
+        ``edgekit`` for the binary commands, ``mlperf`` for the text protocol alone.
+    device:
+        Build id, or with the text protocol the vendor's name.
+    runs, warmup:
+        Timed inferences in all, and warm-up inferences before the first.
+    max_latency_ms:
+        The limit that was given; the 95th percentile is held to it.
+    predicted_latency:
+        From the build folder.
+    mismatches:
+        One entry for each output that differs.
+    failures:
+        What is wrong, a sentence each; empty when ``ok``.
+    """
+
+    schema_: Literal["edgekit.bench/1"] = Field(BENCH_SCHEMA, alias="schema")
+    port: str
+    board: str | None
+    engine: str | None
+    kernels: str | None
+    plan: str | None
+    protocol: Literal["edgekit", "mlperf"]
+    device: str
+    model: BenchedModel
+    runs: Count
+    warmup: Count
+    outputs: OutputsRecord
+    latency: LatencyStatistics
+    predicted_latency: PredictedLatency | None
+    max_latency_ms: float | None
+    arena: ArenaComparison
+    top1: Top1Record | None
+    ops: tuple[OpRecord, ...] | None
+    mismatches: tuple[Mismatch, ...]
+    failures: tuple[str, ...]
+    ok: bool
+    edgekit_version: str
+
+    def document(self) -> dict[str, Any]:
+        """Return the record as JSON values."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def to_json(self) -> str:
+        """Return the text of bench.json."""
+        return json.dumps(self.document(), indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,1 @@
+"""Board profiles: what a board has, what its SDK reserves, and where each figure is from."""

@@ -1,0 +1,1 @@
+"""Toolchains and firmware images."""

@@ -1,0 +1,239 @@
+"""``edgekit bench``: run the model on a device and compare every output with the host's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+import click
+
+from edgekit.cli.params import TIME
+from edgekit.errors import EdgekitError, InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgekit.bench.cases import Case
+    from edgekit.bench.job import Job
+    from edgekit.bench.record import BenchRecord
+    from edgekit.codegen.record import FirmwareProject
+    from edgekit.tflite.interpreter import HostInterpreter
+
+DEFAULT_BUILD: Final = Path("edgekit-build")
+_MODEL_MAX_BYTES: Final = 512 * 1024**2
+_DEFAULT_INPUTS: Final = 5
+_DEFAULT_BAUD: Final = 115_200
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is benched: the port, the model, and the build folder if there is one."""
+
+    url: str
+    model: bytes
+    build: Path | None
+    project: FirmwareProject | None
+
+
+@click.command("bench")
+@click.option(
+    "--port",
+    "-p",
+    required=True,
+    metavar="PORT",
+    help="Serial port (/dev/ttyUSB0, COM5), URL (socket://HOST:PORT, host://MODEL.tflite), or the word host: "
+    "this computer instead of the board.",
+)
+@click.option(
+    "--build",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help=f"Build folder of what is on the device. [default: {DEFAULT_BUILD}, unless --model is given]",
+)
+@click.option("--model", type=click.Path(path_type=Path), metavar="FILE", help="Model that is on the device.")
+@click.option(
+    "--runs", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Timed inferences in all."
+)
+@click.option(
+    "--warmup",
+    type=click.IntRange(0, 1_000),
+    default=1,
+    show_default=True,
+    help="Inferences before the first timed one.",
+)
+@click.option(
+    "--inputs",
+    type=click.IntRange(1, 10_000),
+    help=f"Different inputs: golden ones first, then random. [default: {_DEFAULT_INPUTS}, at most --runs]",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random inputs.")
+@click.option(
+    "--max-latency", type=TIME, metavar="TIME", help="Fail when the 95th percentile is above: 400ms."
+)
+@click.option("--mlperf", is_flag=True, help="Use the MLPerf Tiny text protocol alone.")
+@click.option(
+    "--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the result as JUnit XML."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON document to stdout.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where to write the record. [default: bench.json in the build folder]",
+)
+@click.option(
+    "--baud",
+    type=click.IntRange(300, 12_000_000),
+    default=_DEFAULT_BAUD,
+    show_default=True,
+    help="Speed of the line.",
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    port: str,
+    build: Path | None,
+    model: Path | None,
+    runs: int,
+    warmup: int,
+    inputs: int | None,
+    seed: int,
+    max_latency: float | None,
+    mlperf: bool,
+    junit: Path | None,
+    as_json: bool,
+    output: Path | None,
+    baud: int,
+) -> None:
+    """Run the model on the device at PORT and compare every output with the host's, bit for bit.
+
+    Exit status: 0 all outputs equal, 1 an output differs or the latency is above the limit, 2 the user's
+    input.
+    """
+    if inputs is not None and inputs > runs:
+        raise click.UsageError(f"--inputs {inputs} needs at least as many --runs, not {runs}.")
+
+    from edgekit.bench.job import Job
+    from edgekit.bench.record import BENCH_FILE
+    from edgekit.report.bench import print_bench
+    from edgekit.report.console import stderr_console
+    from edgekit.tflite.interpreter import HostInterpreter
+
+    subject = _subject(port, build, model)
+    interpreter = HostInterpreter(subject.model)
+    job = Job(
+        model=subject.model,
+        cases=_cases(subject, interpreter, inputs or min(_DEFAULT_INPUTS, runs), seed),
+        runs=runs,
+        warmup=warmup,
+        max_latency_ms=max_latency,
+        project=subject.project,
+        host_arena=host_arena,
+    )
+    record = _run(subject, job, interpreter, mlperf, baud)
+    if output is None and subject.build is not None:
+        output = subject.build / BENCH_FILE
+    print_bench(record, stderr_console())
+    _write(record, output, junit)
+    if output is not None:
+        click.echo(f"Record: {output}", err=True)
+    if as_json:
+        click.echo(json.dumps(record.document(), indent=2, ensure_ascii=False))
+    ctx.exit(0 if record.ok else 1)
+
+
+def host_arena(model: bytes) -> int | None:
+    """Return the arena bytes of real TFLite Micro on this host, or ``None`` if it cannot tell."""
+    from edgekit.tflite.tflm import measure_tflm, tflm_available
+
+    if not tflm_available():
+        return None
+    try:
+        return measure_tflm(model).total
+    except EdgekitError:
+        return None
+
+
+def _subject(port: str, build: Path | None, model: Path | None) -> _Subject:
+    """Find the model, the build folder and the URL that the options mean."""
+    from edgekit.codegen.record import load_model, load_project
+    from edgekit.device.line.protocol_host import SCHEME, model_path
+    from edgekit.files import read_bytes
+
+    if model is None and build is None and port.lower().startswith(SCHEME):
+        model = model_path(port)
+    if model is None and build is None:
+        build = DEFAULT_BUILD
+    project = load_project(build) if build is not None else None
+    if model is not None:
+        content = read_bytes(model, "model", _MODEL_MAX_BYTES)
+        if build is not None and project is not None and content != load_model(build, project):
+            raise InputError(
+                f"{model} is not the model of the build folder {build}.", "Leave out --model or --build."
+            )
+    else:
+        assert build is not None and project is not None
+        model = build / project.model.file
+        content = load_model(build, project)
+    url = f"{SCHEME}{quote(str(model.resolve()))}" if port == "host" else port
+    return _Subject(url, content, build, project)
+
+
+def _cases(subject: _Subject, interpreter: HostInterpreter, count: int, seed: int) -> list[Case]:
+    from edgekit.bench.cases import make_cases
+    from edgekit.codegen.golden import GOLDEN_FILE, load_golden
+
+    golden = None
+    if subject.build is not None and (subject.build / GOLDEN_FILE).is_file():
+        golden = load_golden(subject.build)
+    return make_cases(interpreter, count, seed, golden)
+
+
+def _run(subject: _Subject, job: Job, interpreter: HostInterpreter, mlperf: bool, baud: int) -> BenchRecord:
+    """Open the line, run the job behind a progress bar, and close the line whatever happens."""
+    from edgekit.bench.job import run_job, run_text_job
+    from edgekit.bench.line import open_line
+    from edgekit.device.host import pixel_offset, tensor_of
+    from edgekit.report.console import stderr_console
+
+    line = open_line(subject.url, baud)
+    try:
+        with _progress(stderr_console(), job.runs) as advance:
+            if not mlperf:
+                return run_job(line, job, advance)
+            offset = pixel_offset(interpreter.inputs[0])
+            if subject.project is not None:
+                offset = -subject.project.input.offset
+            return run_text_job(line, job, tensor_of(interpreter.outputs[0]), offset, advance)
+    finally:
+        line.close()
+
+
+@contextmanager
+def _progress(console: Console, total: int) -> Iterator[Callable[[int, int], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("Running on the device", total=total)
+
+        def advance(done: int, of: int) -> None:
+            progress.update(task, completed=done, total=of)
+
+        yield advance
+
+
+def _write(record: BenchRecord, output: Path | None, junit: Path | None) -> None:
+    from edgekit.files import write_atomic
+    from edgekit.report.junit import bench_junit
+
+    if output is not None:
+        write_atomic(output, record.to_json())
+    if junit is not None:
+        write_atomic(junit, bench_junit(record))

@@ -1,0 +1,149 @@
+"""Option types and options that several commands share. All checks of what the user typed are here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from edgekit.boards.catalog import get_board, load_catalog
+from edgekit.boards.profile import BoardProfile
+from edgekit.errors import EdgekitError
+from edgekit.units import format_ms, format_size, parse_size, parse_time_ms
+
+MAX_BYTES: Final = 1 << 40
+"""Largest size that is taken for a limit: 1 TB."""
+MAX_MS: Final = 3_600_000.0
+"""Largest time that is taken for a limit: 1 h."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+if TYPE_CHECKING:
+    _IntType = click.ParamType[int]
+    _FloatType = click.ParamType[float]
+    _BoardType = click.ParamType[BoardProfile]
+else:  # generic from click 8.2 on
+    _IntType = _FloatType = _BoardType = click.ParamType
+
+
+class SizeParam(_IntType):
+    """A size in bytes, typed as ``262144``, ``256KB`` or ``2MB``; more than 0, 1 TB at most."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes that ``value`` means."""
+        if isinstance(value, int):
+            size = value
+        else:
+            self._reject_negative(value, param, ctx)
+            try:
+                size = parse_size(value)
+            except (ValueError, OverflowError) as error:
+                self.fail(_reason(error, value), param, ctx)
+        if size <= 0:
+            self.fail(f"{value} is not possible; give more than 0, for example 256KB.", param, ctx)
+        if size > MAX_BYTES:
+            self.fail(f"{value} is more than {format_size(MAX_BYTES)}; check the unit.", param, ctx)
+        return size
+
+    def _reject_negative(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> None:
+        if value.strip().startswith("-"):
+            self.fail(f"{value} is negative; give more than 0, for example 256KB.", param, ctx)
+
+
+class TimeParam(_FloatType):
+    """A time in ms, typed as ``400``, ``400ms``, ``0.4s``; more than 0, 1 h at most."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the milliseconds that ``value`` means."""
+        if isinstance(value, int | float):
+            time_ms = float(value)
+        else:
+            if value.strip().startswith("-"):
+                self.fail(f"{value} is negative; give more than 0, for example 400ms.", param, ctx)
+            try:
+                time_ms = parse_time_ms(value)
+            except (ValueError, OverflowError) as error:
+                self.fail(_reason(error, value), param, ctx)
+        if not time_ms > 0:
+            self.fail(f"{value} is not possible; give more than 0, for example 400ms.", param, ctx)
+        if time_ms > MAX_MS:
+            self.fail(f"{value} is more than {format_ms(MAX_MS)}; check the unit.", param, ctx)
+        return time_ms
+
+
+class BoardParam(_BoardType):
+    """The name or alias of a board; becomes its :class:`~edgekit.boards.profile.BoardProfile`.
+
+    Folders from :func:`boards_dir_option` on the same command are searched first.
+    """
+
+    name = "board"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> BoardProfile:
+        """Return the profile of the board ``value``."""
+        if isinstance(value, BoardProfile):
+            return value
+        return get_board(value, _boards_dirs(ctx))
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the boards that start like ``incomplete``."""
+        try:
+            boards = load_catalog(_boards_dirs(ctx))
+        except EdgekitError:
+            return []
+        return [
+            CompletionItem(name, help=board.title)
+            for name, board in boards.items()
+            if name.startswith(incomplete)
+        ]
+
+
+SIZE: Final = SizeParam()
+TIME: Final = TimeParam()
+BOARD: Final = BoardParam()
+
+
+def boards_dir_option(command: _Command) -> _Command:
+    """Add ``--boards-dir``, repeatable, as the parameter ``boards_dir: tuple[Path, ...]``."""
+    return click.option(
+        "--boards-dir",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        is_eager=True,  # read before any board's name, which is looked up there
+        help="Folder with board files of your own (repeatable; also $EDGEKIT_BOARDS).",
+    )(command)
+
+
+def board_option(required: bool = False) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds ``--board`` (a profile or ``None``) and ``--boards-dir``."""
+
+    def decorate(command: _Command) -> _Command:
+        option = click.option(
+            "--board",
+            "-b",
+            type=BOARD,
+            required=required,
+            metavar="NAME",
+            help="Board (see `edgekit boards`).",
+        )
+        return option(boards_dir_option(command))
+
+    return decorate
+
+
+def _boards_dirs(ctx: click.Context | None) -> tuple[Path, ...]:
+    given = ctx.params.get("boards_dir") if ctx else None
+    return tuple(given or ())
+
+
+def _reason(error: Exception, value: str) -> str:
+    return f"{value[:20]}... is far too large." if isinstance(error, OverflowError) else f"{error}."

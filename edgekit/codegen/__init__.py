@@ -1,0 +1,1 @@
+"""Rendering a firmware project through Jinja."""

@@ -1,0 +1,241 @@
+"""Rendering a firmware project: from a quantized model and a board to the files of a build folder."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit import __version__
+from edgekit.boards.kernels import KERNEL_TITLES, KernelLibrary
+from edgekit.boards.profile import BoardProfile
+from edgekit.codegen.environment import render
+from edgekit.codegen.golden import GOLDEN_FILE, golden_to_npz
+from edgekit.codegen.record import (
+    PROJECT_FILE,
+    ArenaRecord,
+    Engine,
+    FirmwareProject,
+    InputRecord,
+    LatencyRecord,
+    ModelRecord,
+    TensorRecord,
+)
+from edgekit.codegen.resolver import registrations, release_day
+from edgekit.errors import InputError
+from edgekit.tflite.graph import Graph, Tensor
+
+MODEL_FILE: Final = "model.tflite"
+LABELS_FILE: Final = "labels.txt"
+MODEL_FOLDER: Final = "src/model"
+"""Where the generated C++ of the model lies in a build folder."""
+
+ARENA_ALIGNMENT: Final = 16
+"""Bytes; what TFLite Micro aligns its arena and its buffers to."""
+
+_DATA_FILES: Final = ("model_data", "model_settings", "golden_vectors")
+
+
+@dataclass(frozen=True)
+class ProjectSpec:
+    """Everything that a project is rendered from.
+
+    Attributes
+    ----------
+    board:
+        The board.
+    engine, kernels, plan:
+        Runtime, kernel library and memory plan.
+    model:
+        Content of the .tflite file.
+    graph:
+        Its graph: one int8 input and one int8 output, both quantized.
+    arena:
+        The predicted arena, in bytes.
+    arena_bytes:
+        Bytes to set aside for it: at least ``arena.total``.
+    golden_inputs, golden_outputs:
+        int8 [n, ...input shape] and [n, ...output shape], n at least 1.
+    labels:
+        One for each output; empty when unknown.
+    input_offset:
+        What to add to a uint8 pixel to get the input's int8 value.
+    latency:
+        Predicted latency, if there is a prediction.
+
+    Raises
+    ------
+    InputError
+        If the model's inputs, outputs or labels are not what edgekit can put on a board.
+    ValueError
+        If sizes or golden vectors do not fit the model.
+    """
+
+    board: BoardProfile
+    engine: Engine
+    kernels: KernelLibrary
+    plan: str
+    model: bytes = field(repr=False)
+    graph: Graph = field(repr=False)
+    arena: ArenaRecord
+    arena_bytes: int
+    golden_inputs: NDArray[np.int8] = field(repr=False)
+    golden_outputs: NDArray[np.int8] = field(repr=False)
+    labels: tuple[str, ...] = ()
+    input_offset: int = -128
+    latency: LatencyRecord | None = None
+
+    def __post_init__(self) -> None:
+        for what, indices in (("input", self.graph.inputs), ("output", self.graph.outputs)):
+            _check_port(what, [self.graph.tensors[i] for i in indices])
+        if self.labels and len(self.labels) != self.graph.output.elements:
+            raise InputError(
+                f"There are {len(self.labels)} labels for a model with {self.graph.output.elements} outputs.",
+                "Give one label for each output, in order.",
+            )
+        for label in self.labels:
+            if "\0" in label or not _is_text(label):
+                raise InputError(f"The label {label!r} is not text.", "Rename the class.")
+        if self.arena_bytes < self.arena.total:
+            raise ValueError(
+                f"an arena of {self.arena_bytes} B is below the {self.arena.total} B that are needed"
+            )
+        for golden, tensor in (
+            (self.golden_inputs, self.graph.input),
+            (self.golden_outputs, self.graph.output),
+        ):
+            if golden.dtype != np.int8 or golden.shape[1:] != tensor.shape or len(golden) < 1:
+                raise ValueError(
+                    f"golden vectors {golden.dtype} {golden.shape} for a tensor of shape {tensor.shape}"
+                )
+        if len(self.golden_inputs) != len(self.golden_outputs):
+            raise ValueError(f"{len(self.golden_inputs)} golden inputs, {len(self.golden_outputs)} outputs")
+
+    @cached_property
+    def model_sha256(self) -> str:
+        """SHA-256 of the model in hexadecimal."""
+        return hashlib.sha256(self.model).hexdigest()
+
+    @property
+    def golden_bytes(self) -> int:
+        """Bytes of flash that the golden vectors take when the firmware uses them."""
+        return self.golden_inputs.nbytes + self.golden_outputs.nbytes
+
+
+def render_project(spec: ProjectSpec) -> dict[str, bytes | str]:
+    """Return the files of the build folder for ``spec``: relative path (with ``/``) to content.
+
+    The same ``spec`` gives the same bytes: nothing of time, host or folder goes in. Boards with Linux run the
+    model file itself and get no C++.
+
+    Raises
+    ------
+    InputError
+        If TFLite Micro has no kernel for an operator of the model.
+    """
+    files: dict[str, bytes | str] = {
+        MODEL_FILE: spec.model,
+        LABELS_FILE: "".join(f"{' '.join(label.splitlines())}\n" for label in spec.labels),
+        GOLDEN_FILE: golden_to_npz(spec.golden_inputs, spec.golden_outputs),
+    }
+    if not spec.board.linux:
+        files |= render_model(spec)
+    files[PROJECT_FILE] = _record(spec, files).to_json()
+    return files
+
+
+def render_model(spec: ProjectSpec) -> dict[str, bytes | str]:
+    """Return the generated C++ of the model and its README, by path in the build folder.
+
+    Raises
+    ------
+    InputError
+        If TFLite Micro has no kernel for an operator of the model.
+    """
+    context = _context(spec)
+    names = [*_DATA_FILES]
+    if spec.engine == "tflm":
+        release = release_day(spec.board.sdk.tflm_release)
+        context["registrations"] = registrations(spec.graph, spec.kernels, release)
+        names.append("op_resolver")
+    context["names"] = names
+    paths = [f"{name}.{suffix}" for name in names for suffix in ("h", "cc")] + ["README.md"]
+    return {f"{MODEL_FOLDER}/{path}": render(f"model/{path}.j2", context) for path in paths}
+
+
+def _context(spec: ProjectSpec) -> dict[str, Any]:
+    """Return what the templates of ``templates/model`` may use."""
+    return {
+        "spec": spec,
+        "kernels_title": KERNEL_TITLES[spec.kernels],
+        "input": _input_record(spec),
+        "output": TensorRecord(**_tensor_values(spec.graph.output)),
+        "arena_alignment": ARENA_ALIGNMENT,
+        "registrations": (),
+    }
+
+
+def _record(spec: ProjectSpec, files: dict[str, bytes | str]) -> FirmwareProject:
+    return FirmwareProject(
+        board=spec.board.name,
+        engine=spec.engine,
+        kernels=spec.kernels,
+        plan=spec.plan,
+        model=ModelRecord(file=MODEL_FILE, sha256=spec.model_sha256, bytes=len(spec.model)),
+        arena=spec.arena,
+        arena_bytes=spec.arena_bytes,
+        input=_input_record(spec),
+        output=TensorRecord(**_tensor_values(spec.graph.output)),
+        labels=spec.labels,
+        framework=spec.board.sdk.framework,
+        latency_ms=spec.latency,
+        edgekit_version=__version__,
+        files={path: hashlib.sha256(_as_bytes(files[path])).hexdigest() for path in sorted(files)},
+    )
+
+
+def _input_record(spec: ProjectSpec) -> InputRecord:
+    return InputRecord(**_tensor_values(spec.graph.input), offset=spec.input_offset)
+
+
+def _tensor_values(tensor: Tensor) -> dict[str, Any]:
+    assert tensor.quantization is not None
+    return {
+        "shape": tensor.shape,
+        "dtype": tensor.dtype,
+        "scale": tensor.quantization.scale[0],
+        "zero_point": tensor.quantization.zero_point[0],
+    }
+
+
+def _check_port(what: str, tensors: list[Tensor]) -> None:
+    remedy = "Convert the model with `edgekit convert`, which gives int8 in and out."
+    if len(tensors) != 1 or tensors[0].dtype != "int8":
+        found = ", ".join(f"{tensor.dtype} {list(tensor.shape)}" for tensor in tensors)
+        raise InputError(
+            f"The model's {what}s are {found}; edgekit needs exactly one {what}, of type int8.", remedy
+        )
+    tensor = tensors[0]
+    if tensor.dynamic or not tensor.shape or min(tensor.shape) < 1:
+        raise InputError(
+            f"The model's {what} has no fixed shape: {list(tensor.shape)}.",
+            "Build the network with a fixed batch size of 1.",
+        )
+    if tensor.quantization is None or not tensor.quantization.zero_point or tensor.quantization.scale[0] <= 0:
+        raise InputError(f"The model's {what} has no scale and zero point.", remedy)
+
+
+def _is_text(label: str) -> bool:
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _as_bytes(content: bytes | str) -> bytes:
+    return content.encode() if isinstance(content, str) else content

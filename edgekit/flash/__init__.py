@@ -1,0 +1,1 @@
+"""Flashers, port discovery, emulators."""

@@ -1,0 +1,1 @@
+"""Latency estimates: cycles an operator and kernel library."""

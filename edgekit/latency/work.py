@@ -1,0 +1,100 @@
+"""What an operator has to do, in the terms that its cost depends on: class, Mult-Adds, outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Final, Literal, get_args
+
+from edgekit.tflite.graph import Graph, Op
+from edgekit.tflite.macs import op_mult_adds
+
+OpClass = Literal[
+    "conv_first", "conv_kxk", "pointwise", "depthwise", "fully_connected", "pool", "softmax", "add", "copy"
+]
+OP_CLASSES: Final[tuple[OpClass, ...]] = get_args(OpClass)
+"""Classes of operators whose cost per Mult-Add differs several times over, on every kernel library
+measured."""
+
+_FIRST_CHANNELS: Final = 4
+"""A k x k convolution with at most this many input channels is a network's first; too few to fill a
+vector."""
+
+_KINDS: Final[dict[str, OpClass]] = {
+    "DEPTHWISE_CONV_2D": "depthwise",
+    "TRANSPOSE_CONV": "conv_kxk",
+    "FULLY_CONNECTED": "fully_connected",
+    "BATCH_MATMUL": "fully_connected",
+    "MEAN": "pool",
+    "SUM": "pool",
+    "REDUCE_MAX": "pool",
+    "AVERAGE_POOL_2D": "pool",
+    "MAX_POOL_2D": "pool",
+    "SOFTMAX": "softmax",
+    "LOG_SOFTMAX": "softmax",
+    "LOGISTIC": "softmax",
+    "TANH": "softmax",
+    "ADD": "add",
+    "SUB": "add",
+    "MUL": "add",
+    "SQUARED_DIFFERENCE": "add",
+    "PRELU": "add",
+    "LEAKY_RELU": "add",
+    "HARD_SWISH": "add",
+    "QUANTIZE": "add",
+    "DEQUANTIZE": "add",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OpWork:
+    """The work of one operator.
+
+    Attributes
+    ----------
+    op_class:
+        Its class.
+    steps:
+        Mult-Adds; for pooling, the elements it reads.
+    outputs:
+        Elements it writes.
+    """
+
+    op_class: OpClass
+    steps: int
+    outputs: int
+
+
+def op_work(graph: Graph, op: Op) -> OpWork:
+    """Return the work of one run of ``op``. Operators that are not known count as copying their output."""
+    outputs = sum(tensor.elements for tensor in graph.op_outputs(op))
+    if op.kind == "CONV_2D":
+        return OpWork(_conv_class(graph, op), op_mult_adds(graph, op), outputs)
+    op_class = _KINDS.get(op.kind, "copy")
+    if op_class == "pool":
+        return OpWork(op_class, _pool_reads(graph, op, outputs), outputs)
+    return OpWork(op_class, op_mult_adds(graph, op), outputs)
+
+
+def graph_work(graph: Graph) -> tuple[OpWork, ...]:
+    """Return the work of every operator of ``graph``, in order."""
+    return tuple(op_work(graph, op) for op in graph.ops)
+
+
+def _conv_class(graph: Graph, op: Op) -> OpClass:
+    weights = graph.tensors[op.inputs[1]].shape if len(op.inputs) > 1 and op.inputs[1] >= 0 else ()
+    if len(weights) != 4:
+        return "conv_kxk"
+    if weights[1] * weights[2] == 1:
+        # On a single pixel no weight is used twice, which is what makes a fully connected layer slow.
+        shape = graph.op_outputs(op)[0].shape
+        return "fully_connected" if prod(shape[:-1]) == 1 else "pointwise"
+    return "conv_first" if weights[3] <= _FIRST_CHANNELS else "conv_kxk"
+
+
+def _pool_reads(graph: Graph, op: Op, outputs: int) -> int:
+    window = int(op.options.get("filter_width", 0)) * int(op.options.get("filter_height", 0))
+    if window:
+        return outputs * window
+    inputs = graph.op_inputs(op)
+    return inputs[0].elements if inputs else outputs

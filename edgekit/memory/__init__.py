@@ -1,0 +1,1 @@
+"""Tensor lifetimes, memory plans, and the tensor arena: head, tail, scratch."""

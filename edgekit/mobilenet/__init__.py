@@ -1,0 +1,1 @@
+"""The MobileNet family: architecture tables, Mult-Adds, parameters, published accuracy, Keras builders."""

@@ -1,0 +1,13 @@
+"""The terminal: everything that is no document goes to stderr, so that stdout can be piped."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+
+def stderr_console() -> Console:
+    """Return a console on stderr; a pipe gets 120 columns, so that tables are not broken."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        console = Console(stderr=True, highlight=False, width=120)
+    return console

@@ -1,0 +1,128 @@
+"""What ``edgekit fit`` prints for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from edgekit.boards.profile import BoardProfile
+from edgekit.search.records import Binding, Candidate, FitRecord
+from edgekit.units import format_millions, format_ms, format_size
+
+_LIMIT_TITLES = {"ram": "RAM", "flash": "flash", "latency": "latency"}
+
+
+def print_candidates(console: Console, record: FitRecord, board: BoardProfile) -> None:
+    """Print a table of every candidate with its figures, its verdict and what bound it."""
+    budget = record.budget
+    table = Table(
+        title=f"{board.title}: RAM {format_size(budget.ram_bytes)} ({board.arena_region.name}), "
+        f"flash {format_size(budget.flash_bytes)}, latency {format_ms(budget.latency_ms)}",
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column("alpha/res")
+    for heading in ("top-1 %", "Mult-Adds"):
+        table.add_column(heading, justify="right")
+    table.add_column("kernels")
+    for heading in ("arena", "image", "latency"):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict")
+    for candidate in record.candidates:
+        chosen = candidate is record.chosen
+        table.add_row(
+            candidate.spec.label,
+            f"{candidate.top1.value:.1f}{_mark(candidate.top1.basis)}",
+            format_millions(candidate.mult_adds),
+            candidate.kernels,
+            format_size(candidate.arena.need),
+            format_size(candidate.flash.total),
+            f"~{format_ms(candidate.latency_ms.estimate)}",
+            verdict(candidate, chosen),
+            style="bold green" if chosen else None if candidate.fits else "dim",
+        )
+    console.print(table)
+    console.print(
+        "top-1: published (ImageNet, int8), i = interpolated, e = extrapolated. Arena and model file are exact, code"
+        " in the image and latency (~) are estimates.",
+        style="dim",
+    )
+    for note in record.notes:
+        console.print(f"Note: {note}", style="dim")
+
+
+def verdict(candidate: Candidate, chosen: bool = False) -> str:
+    """Return the verdict in a few words: ``fits``, ``close``, or what bound it."""
+    if candidate.binding:
+        return ", ".join(_binding(binding) for binding in candidate.binding)
+    text = "CHOSEN" if chosen else "fits"
+    return f"{text}, latency close" if candidate.close else text
+
+
+def print_choice(console: Console, record: FitRecord) -> None:
+    """Print the chosen candidate and what the next better one would need."""
+    chosen = record.chosen
+    if chosen is None:
+        return
+    console.print(
+        f"\n[bold]Chosen: {chosen.arch} alpha {chosen.alpha:g}, rho {chosen.rho:.3g} ({chosen.resolution} px)[/bold]"
+        f" with {chosen.kernels} kernels"
+    )
+    console.print(
+        f"  top-1 {chosen.top1.value:.1f} % ({chosen.top1.basis}, ImageNet), {format_millions(chosen.mult_adds)} Mult-Adds,"
+        f" {format_millions(chosen.params)} parameters, {chosen.classes} classes"
+    )
+    arena = chosen.arena
+    console.print(
+        f"  arena {arena.total:,} B ({arena.basis}) = head {arena.head:,} + scratch {arena.scratch:,} + tail {arena.tail:,}"
+    )
+    console.print(
+        f"  image {format_size(chosen.flash.total)} = model {chosen.flash.model:,} B (exact)"
+        f" + code {format_size(chosen.flash.code)} (estimated)"
+    )
+    latency = chosen.latency_ms
+    console.print(
+        f"  latency ~{format_ms(latency.estimate)} ({latency.basis}, {format_ms(latency.low)} to {format_ms(latency.high)})"
+    )
+    better = next_better(record.candidates, chosen)
+    if better is not None:
+        unlock = " and ".join(binding.unlock for binding in better.binding)
+        console.print(
+            f"Next better: {better.spec.label} with {better.kernels} ({better.top1.value:.1f} %) would need {unlock}.",
+            style="dim",
+        )
+
+
+def next_better(candidates: Iterable[Candidate], chosen: Candidate) -> Candidate | None:
+    """Return the candidate just above the chosen network that breaks the fewest limits by the least."""
+    above = [c for c in candidates if c.top1.value > chosen.top1.value and c.binding]
+    if not above:
+        return None
+    lowest = min(c.top1.value for c in above)
+    return min(
+        (c for c in above if c.top1.value == lowest),
+        key=lambda c: (len(c.binding), max(b.need / b.have for b in c.binding)),
+    )
+
+
+def closest(candidates: Iterable[Candidate]) -> Candidate:
+    """Return the candidate that misses the budget by the least."""
+    return min(
+        candidates,
+        key=lambda c: (max((b.need / max(b.have, 1) for b in c.binding), default=0), len(c.binding)),
+    )
+
+
+def _binding(binding: Binding) -> str:
+    title = _LIMIT_TITLES[binding.limit]
+    if binding.limit == "latency":
+        return f"{title} x{binding.need / binding.have:.2g}"
+    return f"{title} +{format_size(int(binding.need - binding.have))}"
+
+
+def _mark(basis: str) -> str:
+    return {"interpolated": "i", "extrapolated": "e"}.get(basis, " ")

@@ -1,0 +1,1 @@
+"""The search: candidates, budget, verdicts, explanation."""

@@ -1,0 +1,77 @@
+"""The search itself: every candidate of the space, ranked, and the best that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from edgekit.boards.profile import BoardProfile
+from edgekit.memory.arena import release_note
+from edgekit.mobilenet.architecture import NetworkSpec
+from edgekit.search.budget import Budget
+from edgekit.search.evaluate import Evaluator
+from edgekit.search.records import BudgetFigures, Candidate, FitRecord
+
+
+def search(
+    board: BoardProfile,
+    budget: Budget,
+    space: Sequence[NetworkSpec],
+    progress: Callable[[int], None] = lambda done: None,
+) -> FitRecord:
+    """Return the fit document for ``board``: all candidates, best first, and the best that fits.
+
+    Parameters
+    ----------
+    space:
+        The networks to look at; their order does not matter.
+    progress:
+        Called with the number of networks done.
+    """
+    evaluator = Evaluator(board, budget)
+    candidates: list[Candidate] = []
+    for done, spec in enumerate(space, 1):
+        candidates += evaluator.evaluate(spec)
+        progress(done)
+    ranked = rank(candidates)
+    return FitRecord(
+        board=board.name,
+        budget=BudgetFigures(
+            ram_bytes=budget.ram_bytes, flash_bytes=budget.flash_bytes, latency_ms=budget.latency_ms
+        ),
+        chosen=next((candidate for candidate in ranked if candidate.fits), None),
+        candidates=ranked,
+        notes=_notes(board),
+    )
+
+
+def rank(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Return the candidates best first: expected top-1, then fewer Mult-Adds, then faster, then smaller arena.
+
+    Latency comes before the arena because two candidates that tie on the first two differ in their kernels alone, and
+    there the smaller arena often is the tenfold slower kernel.
+    """
+    return tuple(
+        sorted(
+            candidates,
+            key=lambda c: (
+                -c.top1.value,
+                c.mult_adds,
+                c.latency_ms.estimate,
+                c.arena.total,
+                c.kernels,
+                c.alpha,
+            ),
+        )
+    )
+
+
+def _notes(board: BoardProfile) -> tuple[str, ...]:
+    notes = [
+        release_note(board),
+        "Top-1 is published for ImageNet; on other data it ranks, it does not predict.",
+    ]
+    if board.emulated:
+        notes.append(
+            f"{board.title} is emulated: its ms are those of a core at {board.clock_mhz} MHz, not measured."
+        )
+    return tuple(note for note in notes if note)

@@ -1,0 +1,1 @@
+"""Reading, checking and rewriting ``.tflite`` files, and the interpreters of the host."""

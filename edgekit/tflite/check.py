@@ -1,0 +1,171 @@
+"""What stands between a model and a microcontroller: problems, each with the operator and a remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from edgekit.tflite.graph import Graph, Op
+from edgekit.tflite.operators import ADD_METHODS, CUSTOM_ADD_METHODS
+
+_CONVERT: Final = "convert it again with `edgekit convert`, which gives int8 in and out and a static batch"
+_DYNAMIC_BATCH_OPS: Final = frozenset({"SHAPE", "PACK", "STRIDED_SLICE"})
+_CONTROL_FLOW: Final = frozenset({"IF", "WHILE", "CALL_ONCE"})
+_WEIGHTED: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem of a model.
+
+    Attributes
+    ----------
+    index:
+        Operator index; ``None`` where it is about the model as a whole.
+    op:
+        Operator name, or ``"model"``.
+    severity:
+        ``error``: TFLite Micro cannot run the model. ``warning``: it can, at a price.
+    """
+
+    index: int | None
+    op: str
+    problem: str
+    remedy: str
+    severity: Severity = "error"
+
+
+def check_graph(graph: Graph) -> list[Problem]:
+    """Return the problems of ``graph``: operators that cannot run first, then the rest in file order."""
+    problems = [_unsupported(op) for op in graph.ops if not _has_kernel(op)]
+    for op in graph.ops:
+        problems += _operator_problems(graph, op)
+    problems += _model_problems(graph)
+    return problems
+
+
+def is_int8_network(graph: Graph) -> bool:
+    """Return whether the graph computes in int8 (has at least one operator with int8 input and output)."""
+    return any(
+        op.kind in _WEIGHTED and graph.tensors[op.inputs[0]].dtype == "int8" for op in graph.ops if op.inputs
+    )
+
+
+def _has_kernel(op: Op) -> bool:
+    return op.custom_code in CUSTOM_ADD_METHODS if op.kind == "CUSTOM" else op.kind in ADD_METHODS
+
+
+def _unsupported(op: Op) -> Problem:
+    if op.custom_code.startswith("Flex"):
+        remedy = "convert without Select TF operators, and replace this layer by builtin ones"
+    elif op.kind == "CUSTOM":
+        remedy = "replace the custom layer by builtin ones"
+    elif op.kind in _CONTROL_FLOW:
+        remedy = "unroll the loop or branch before converting; edgekit reads single-subgraph models only"
+    else:
+        remedy = "replace the layer by one of supported operators, and convert again"
+    return Problem(op.index, op.label, "TFLite Micro has no kernel for this operator", remedy)
+
+
+def _operator_problems(graph: Graph, op: Op) -> list[Problem]:
+    problems: list[Problem] = []
+    if op.kind not in _WEIGHTED or len(op.inputs) < 2 or min(op.inputs[:2]) < 0:
+        return problems
+    # A transposed convolution has its shape first and its input third.
+    data = graph.tensors[op.inputs[2 if op.kind == "TRANSPOSE_CONV" and len(op.inputs) > 2 else 0]]
+    weights = graph.tensors[op.inputs[1]]
+    if data.dtype == "float32" and weights.dtype in ("int8", "uint8"):
+        problems.append(
+            Problem(
+                op.index,
+                op.label,
+                "it is hybrid (float activations, quantized weights), which TFLite Micro does not support",
+                f"quantize the activations too: {_CONVERT}",
+            )
+        )
+    if data.dtype == "uint8":
+        problems.append(
+            Problem(
+                op.index,
+                op.label,
+                "it is quantized to uint8, the older scheme that TFLite Micro has dropped",
+                f"{_CONVERT}, from the float model",
+            )
+        )
+    per_channel = weights.quantization is not None and weights.quantization.per_channel
+    if op.kind == "FULLY_CONNECTED" and per_channel and weights.dtype == "int8":
+        problems.append(
+            Problem(
+                op.index,
+                op.label,
+                "its weights are quantized per channel, which TFLite Micro releases before 2025 compute wrongly",
+                "use a recent TFLite Micro, or a 1x1 convolution in its place",
+                "warning",
+            )
+        )
+    return problems
+
+
+def _model_problems(graph: Graph) -> list[Problem]:
+    problems = []
+    if graph.subgraphs > 1:
+        problems.append(
+            Problem(
+                None,
+                "model",
+                f"the model has {graph.subgraphs} subgraphs; edgekit looks at the first only",
+                "convert a model without control flow",
+                "warning",
+            )
+        )
+    dynamic = [tensor.index for tensor in graph.tensors if tensor.dynamic]
+    if dynamic:
+        batch = sorted(_DYNAMIC_BATCH_OPS & set(graph.op_kinds))
+        because = f" ({', '.join(batch)} come from an open batch dimension)" if batch else ""
+        problems.append(
+            Problem(
+                None,
+                "model",
+                f"{len(dynamic)} tensors have dynamic shapes, first tensor {dynamic[0]}{because}",
+                "give the network a static batch of 1 and convert again",
+            )
+        )
+    if is_int8_network(graph):
+        floats = [
+            side
+            for side, indices in (("input", graph.inputs), ("output", graph.outputs))
+            if any(graph.tensors[i].dtype == "float32" for i in indices)
+        ]
+        if floats:
+            problems.append(
+                Problem(
+                    None,
+                    "model",
+                    f"the {' and '.join(floats)} of this int8 network {'is' if len(floats) == 1 else 'are'} float32,"
+                    " which costs arena, time and code for converting",
+                    _CONVERT,
+                    "warning",
+                )
+            )
+    dead = dead_tensors(graph)
+    if dead:
+        size = sum(graph.tensors[i].nbytes for i in dead)
+        problems.append(
+            Problem(
+                None,
+                "model",
+                f"{len(dead)} tensors are used by no operator, yet {size:,} B are planned for them",
+                "convert the model again; edgekit leaves such tensors out",
+                "warning",
+            )
+        )
+    return problems
+
+
+def dead_tensors(graph: Graph) -> list[int]:
+    """Return the non-constant tensors that no operator uses and that are neither input nor output."""
+    used = {index for op in graph.ops for index in (*op.inputs, *op.outputs)}
+    used |= {*graph.inputs, *graph.outputs}
+    return [t.index for t in graph.tensors if t.index not in used and not t.constant and t.nbytes]

@@ -1,0 +1,1 @@
+"""Keras training on a folder of images."""

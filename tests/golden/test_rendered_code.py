@@ -1,0 +1,207 @@
+"""Rendered C++ compiled and run on this host: the bytes that a board gets are the bytes that Python has."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rendering import STRICT, compilers, make_spec, run
+
+from edgekit.codegen.environment import render
+from edgekit.codegen.literals import c_bytes, c_int8
+from edgekit.tflite.operators import ADD_METHODS, CMSIS_NN_INT8, CUSTOM_ADD_METHODS
+from edgekit.codegen.project import ProjectSpec, render_project
+from edgekit.codegen.resolver import Registration
+
+HERE = Path(__file__).parent
+Unpack = Callable[[Mapping[str, bytes | str]], Path]
+pytestmark = pytest.mark.skipif(not compilers(), reason="no C++ compiler is installed")
+
+
+def compile_strictly(compiler: str, folder: Path, *sources: Path, options: tuple[str, ...] = ()) -> Path:
+    """Compile and link ``sources`` with every warning an error; return the program."""
+    program = folder / "program"
+    run(
+        compiler,
+        *STRICT,
+        *options,
+        f"-I{folder / 'src/model'}",
+        f"-I{HERE / 'stubs'}",
+        *sources,
+        "-o",
+        program,
+    )
+    return program
+
+
+def report(program: Path) -> dict[str, str]:
+    """Run the program and return what it says, one ``key value`` a line."""
+    lines = run(program).stdout.splitlines()
+    return dict(line.split(" ", 1) for line in lines)
+
+
+@pytest.mark.parametrize("compiler", compilers())
+@pytest.mark.parametrize("labelled", [True, False])
+def test_the_compiled_data_equal_the_model_and_the_golden_vectors(
+    compiler: str, labelled: bool, tiny_spec: ProjectSpec, unpack: Unpack
+) -> None:
+    spec = tiny_spec if labelled else replace(tiny_spec, labels=())
+    files = render_project(spec)
+    folder = unpack(files)
+    sources = [p for p in (folder / "src/model").glob("*.cc") if p.stem != "op_resolver"]
+    said = report(compile_strictly(compiler, folder, HERE / "check_model.cc", *sources))
+    assert said["model"] == f"{len(spec.model)} {zlib.crc32(spec.model)} aligned"
+    assert said["sha256"] == spec.model_sha256
+    assert said["prefix"] == f"{spec.model_sha256[:16]} {spec.model_sha256[:16]}"
+    assert (
+        said["golden"]
+        == f"4 {zlib.crc32(spec.golden_inputs.tobytes())} {zlib.crc32(spec.golden_outputs.tobytes())}"
+    )
+    assert said["target"] == "golden-board tflm cmsis_nn_dsp greedy"
+    assert said["arena"] == "2688 16 2572 160 2412 112"
+    assert said["input"] == "int8 1 6 6 3 108 1006632960 0 -128"  # 0x3c000000 is 1/128 as binary32
+    assert said["output"] == "int8 1 3 3 998244352 -128"  # 0x3b800000 is 1/256
+    labels = [bytes.fromhex(text).decode() for text in said["labels"].split(" ")[1:]]
+    assert tuple(labels) == spec.labels and said["labels"].startswith(f"{len(spec.labels)}")
+
+
+def test_a_flipped_byte_is_found_by_the_same_check(tiny_spec: ProjectSpec, unpack: Unpack) -> None:
+    files = render_project(tiny_spec)
+    for path in ("src/model/model_data.cc", "src/model/golden_vectors.cc"):
+        text = str(files[path])
+        item = re.search(r"0x1c," if "data" in path else r" -128,", text)
+        assert item is not None
+        changed = "0x1d," if "data" in path else " -127,"
+        files[path] = text[: item.start()] + changed + text[item.end() :]
+    folder = unpack(files)
+    sources = [p for p in (folder / "src/model").glob("*.cc") if p.stem != "op_resolver"]
+    said = report(compile_strictly(compilers()[0], folder, HERE / "check_model.cc", *sources))
+    assert said["model"].split()[0] == str(len(tiny_spec.model))
+    assert said["model"].split()[1] != str(zlib.crc32(tiny_spec.model))
+    assert said["golden"].split()[1] != str(zlib.crc32(tiny_spec.golden_inputs.tobytes()))
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 33])
+def test_byte_arrays_of_every_length_compile_to_themselves(size: int, tmp_path: Path) -> None:
+    data = np.random.default_rng(size).integers(0, 256, size, np.uint8)
+    source = tmp_path / "array.cc"
+    source.write_text(
+        f"""#include <cstdio>
+const unsigned char bytes[] = {{
+{c_bytes(data.tobytes())}
+}};
+const signed char numbers[] = {{
+{c_int8(data.view(np.int8))}
+}};
+int main() {{
+  for (unsigned char b : bytes) std::printf("%d ", b);
+  for (signed char n : numbers) std::printf("%d ", n);
+}}
+"""
+    )
+    run(compilers()[0], *STRICT, source, "-o", tmp_path / "array")
+    numbers = [int(text) for text in run(tmp_path / "array").stdout.split()]
+    assert numbers == [*data.tolist(), *data.view(np.int8).tolist()]
+
+
+@pytest.mark.parametrize("compiler", compilers())
+@pytest.mark.parametrize(
+    ("kernels", "defines", "expected"),
+    [
+        ("reference", (), "CONV_2D DEPTHWISE_CONV_2D AVERAGE_POOL_2D RESHAPE SOFTMAX"),
+        ("esp_nn_s3", ("-DESP_NN",), "CONV_2D DEPTHWISE_CONV_2D AVERAGE_POOL_2D RESHAPE SOFTMAX"),
+        (
+            "cmsis_nn_mve",
+            ("-DCMSIS_NN",),
+            "CONV_2D_INT8 DEPTHWISE_CONV_2D_INT8 AVERAGE_POOL_2D_INT8 RESHAPE SOFTMAX_INT8",
+        ),
+    ],
+)
+def test_the_resolver_holds_exactly_the_models_operators(
+    compiler: str,
+    kernels: str,
+    defines: tuple[str, ...],
+    expected: str,
+    tiny_spec: ProjectSpec,
+    unpack: Unpack,
+) -> None:
+    folder = unpack(render_project(replace(tiny_spec, kernels=kernels)))  # type: ignore[arg-type]
+    program = compile_strictly(
+        compiler, folder, HERE / "check_resolver.cc", folder / "src/model/op_resolver.cc", options=defines
+    )
+    said = report(program)
+    assert said["first"] == f"ok {expected}"
+    # The resolver is full and nothing is added twice: the error of an Add call comes through.
+    assert said["second"] == "error"
+
+
+def test_every_operator_of_the_table_compiles(tmp_path: Path) -> None:
+    source = tmp_path / "op_resolver.cc"
+    source.write_text(render("model/op_resolver.cc.j2", {"registrations": all_registrations(int8=True)}))
+    header = render("model/op_resolver.h.j2", {"registrations": all_registrations(int8=True)})
+    (tmp_path / "op_resolver.h").write_text(header)
+    run(compilers()[0], *STRICT, "-DCMSIS_NN", "-I", HERE / "stubs", "-fsyntax-only", source)
+
+
+@pytest.mark.parametrize("define", [None, "CMSIS_NN", "ESP_NN"])
+def test_every_operator_of_the_table_exists_in_the_real_headers(define: str | None, tmp_path: Path) -> None:
+    includes = real_headers()
+    registrations = all_registrations(int8=define == "CMSIS_NN")
+    for suffix in ("h", "cc"):
+        text = render(f"model/op_resolver.{suffix}.j2", {"registrations": registrations})
+        (tmp_path / f"op_resolver.{suffix}").write_text(text)
+    options = ["-DTF_LITE_STATIC_MEMORY", *([f"-D{define}"] if define else [])]
+    run(compilers()[0], *STRICT, *options, *includes, "-fsyntax-only", tmp_path / "op_resolver.cc")
+
+
+@pytest.mark.parametrize("name", ["vww_96_int8.tflite", "kws_ref_model.tflite", "ad01_int8.tflite"])
+@pytest.mark.parametrize("kernels", ["reference", "cmsis_nn", "esp_nn"])
+def test_trained_models_compile(name: str, kernels: str, shared_models: Path, unpack: Unpack) -> None:
+    spec = make_spec((shared_models / name).read_bytes(), kernels=kernels)
+    folder = unpack(render_project(spec))
+    define = () if kernels == "reference" else (f"-D{kernels.upper()}",)
+    for source in (folder / "src/model").glob("*.cc"):
+        run(compilers()[0], *STRICT, *define, "-I", HERE / "stubs", "-fsyntax-only", source)
+
+
+def test_rendered_code_compiles_for_a_microcontroller(tiny_spec: ProjectSpec, unpack: Unpack) -> None:
+    compiler = shutil.which("arm-none-eabi-g++")
+    if compiler is None:
+        pytest.skip("arm-none-eabi-g++ is not installed")
+    folder = unpack(render_project(tiny_spec))
+    options = ["-mcpu=cortex-m4", "-mthumb", "-DCMSIS_NN", "-fno-exceptions", "-fno-rtti"]
+    for source in (folder / "src/model").glob("*.cc"):
+        run(compiler, *STRICT, *options, "-I", HERE / "stubs", "-c", source, "-o", source.with_suffix(".o"))
+
+
+def all_registrations(int8: bool) -> list[Registration]:
+    """Return a registration for every operator that edgekit knows."""
+    table = [
+        Registration(op, method, f"Register_{op}_INT8" if int8 and op in CMSIS_NN_INT8 else "")
+        for op, method in ADD_METHODS.items()
+    ]
+    return table + [Registration(op, method) for op, method in CUSTOM_ADD_METHODS.items()]
+
+
+def real_headers() -> list[str]:
+    """Return the options that make TFLite Micro's own headers found, or skip."""
+    root = os.environ.get("EDGEKIT_TFLM_DIR")
+    if not root:
+        pytest.skip("TFLite Micro's headers are not at hand (set EDGEKIT_TFLM_DIR)")
+    wanted = {"flatbuffers": "flatbuffers/flatbuffers.h", "gemmlowp": "fixedpoint/fixedpoint.h"}
+    folders = [Path(root)]
+    for name, header in wanted.items():
+        found = [
+            p
+            for p in sorted(Path(root).rglob(name))
+            if (p / header).is_file() or (p / "include" / header).is_file()
+        ]
+        folders += [p if (p / header).is_file() else p / "include" for p in found[:1]]
+    return [part for folder in folders for part in ("-isystem", str(folder))]

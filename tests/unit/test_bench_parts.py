@@ -1,0 +1,215 @@
+"""Statistics, comparison, error messages, and what a host does with devices that are not edgekit's."""
+
+from __future__ import annotations
+
+import errno
+import io
+from dataclasses import replace
+
+import pytest
+import serial
+from fake_lines import Faults, ToyEngine, VirtualLine
+from rich.console import Console
+
+from edgekit.bench import line as line_module
+from edgekit.bench.client import Client
+from edgekit.bench.comparison import compare_bytes, compare_results
+from edgekit.bench.line import Line, open_line
+from edgekit.bench.mlperf import TextClient
+from edgekit.bench.record import (
+    ArenaComparison,
+    BenchedModel,
+    BenchRecord,
+    LatencyStatistics,
+    Mismatch,
+    OutputsRecord,
+    PredictedLatency,
+)
+from edgekit.bench.statistics import latencies, latency_unit, summarize
+from edgekit.errors import EdgekitError, InputError, TaskError
+from edgekit.report.bench import print_bench
+
+
+def test_statistics_use_the_nearest_rank() -> None:
+    latency = summarize([float(v) for v in range(100, 0, -1)], "ms")
+    assert (latency.min, latency.median, latency.p95, latency.max) == (1, 50.5, 95, 100)
+    one = summarize([3.0], "instructions")
+    assert (one.unit, one.min, one.median, one.p95, one.max) == ("instructions", 3, 3, 3, 3)
+    assert summarize([float(v) for v in range(20)], "ms").p95 == 18
+    with pytest.raises(ValueError, match="no latencies"):
+        summarize([], "ms")
+
+
+def test_ticks_are_time_or_under_emulation_instructions() -> None:
+    identity = replace(ToyEngine().identity, ticks_per_second=25_000_000)
+    assert latency_unit(identity) == "ms" and latencies(identity, [25_000]) == [1.0]
+    emulated = replace(identity, ns_per_instruction=64)
+    assert latency_unit(emulated) == "instructions" and latencies(emulated, [64_000]) == [40_000]
+
+
+def test_the_first_differing_byte_is_reported() -> None:
+    assert compare_bytes(0, b"abc", b"abc") is None
+    assert compare_bytes(4, b"abcd", b"abXY") == Mismatch(
+        input=4, kind="byte", offset=2, expected=ord("c"), got=ord("X"), differing=2
+    )
+    assert compare_bytes(0, b"abc", b"ab") == Mismatch(
+        input=0, kind="byte", offset=2, expected=ord("c"), got=None, differing=1
+    )
+
+
+def test_results_may_differ_by_rounding_alone() -> None:
+    assert compare_results(0, [996.09375, 0.5, 3.5], [996, 0, 4]) is None
+    assert compare_results(0, [996.09375, 3.9], [996, 5]) == Mismatch(
+        input=0, kind="result", offset=1, expected=4, got=5, differing=1
+    )
+    mismatch = compare_results(0, [1.0, 2.0], [1])
+    assert mismatch is not None and mismatch.got is None
+
+
+def virtual_client(virtual: VirtualLine) -> Client:
+    return Client(Line(virtual, "test", virtual.clock))
+
+
+def test_a_device_with_the_text_protocol_alone_is_named() -> None:
+    virtual = VirtualLine(lambda clock: ToyEngine(clock=clock))
+    virtual.device._binary.receive = virtual.device._text.receive  # type: ignore[method-assign]
+    with pytest.raises(TaskError, match="speaks MLPerf Tiny") as caught:
+        virtual_client(virtual).connect()
+    assert "--mlperf" in caught.value.hint
+    assert TextClient(Line(virtual, "test", virtual.clock)).connect() == "edgekit"
+
+
+class Babbling(VirtualLine):
+    """Something else: a console that prints all the time."""
+
+    def read(self, size: int = 1, /) -> bytes:
+        super().read(size)
+        self.now += 0.01
+        return b"[ 12.345678] usb 1-1: new device\r\n"
+
+
+def test_something_that_talks_all_the_time_is_given_up() -> None:
+    virtual = Babbling(lambda clock: ToyEngine(clock=clock), Faults(drop=1.0))
+    with pytest.raises(TaskError, match="is not edgekit's firmware"):
+        virtual_client(virtual).connect()
+    with pytest.raises(TaskError, match="stopped taking the input"):
+        virtual_client(virtual).load(bytes(1300))
+    with pytest.raises(TaskError, match="Nothing that speaks MLPerf Tiny"):
+        TextClient(Line(virtual, "test", virtual.clock)).connect()
+    assert virtual.now < 400
+
+
+def test_a_line_that_only_damages_is_named() -> None:
+    virtual = VirtualLine(lambda clock: ToyEngine(clock=clock), Faults(flip=0.1), seed=2)
+    with pytest.raises(TaskError, match="damages what it carries"):
+        virtual_client(virtual).connect()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (
+            serial.SerialException(errno.ENOENT, "could not open port: [Errno 2] No such file"),
+            2,
+            "There is no port",
+        ),
+        (
+            serial.SerialException(errno.EACCES, "could not open port: Permission denied"),
+            2,
+            "permission denied",
+        ),
+        (
+            serial.SerialException("could not open port 'COM5': PermissionError(13, 'Access is denied.')"),
+            2,
+            "denied",
+        ),
+        (
+            serial.SerialException("could not open port 'COM9': FileNotFoundError(2, '...')"),
+            2,
+            "There is no port",
+        ),
+        (serial.SerialException(errno.EBUSY, "Device or resource busy"), 1, "in use"),
+        (serial.SerialException(errno.EIO, "something else"), 1, "could not be opened"),
+    ],
+)
+def test_errors_of_opening_say_what_to_do(error: Exception, status: int, words: str) -> None:
+    told: EdgekitError = line_module._open_error("/dev/ttyX", error)
+    assert told.exit_code == status and words in told.message and told.hint
+
+
+def test_permission_denied_names_the_group() -> None:
+    told = line_module._open_error("/dev/ttyUSB0", serial.SerialException(errno.EACCES, "Permission denied"))
+    assert "dialout" in told.hint
+
+
+def test_a_url_of_no_known_kind_is_refused() -> None:
+    with pytest.raises(InputError, match="is not a port"):
+        open_line("gopher://x")
+
+
+class Gone(VirtualLine):
+    """A cable that was pulled out."""
+
+    def write(self, data: bytes, /) -> int:
+        raise serial.SerialException("write failed: [Errno 5] Input/output error")
+
+
+def test_an_unplugged_device_is_reported() -> None:
+    with pytest.raises(TaskError, match="connection to test was lost"):
+        virtual_client(Gone(lambda clock: ToyEngine(clock=clock))).load(bytes(1300))
+
+
+def record(**changes: object) -> BenchRecord:
+    values: dict[str, object] = {
+        "port": "/dev/ttyUSB0",
+        "board": "esp32s3",
+        "engine": "tflm",
+        "kernels": "esp_nn_s3",
+        "plan": "greedy",
+        "protocol": "edgekit",
+        "device": "build 1",
+        "model": BenchedModel(sha256="00", bytes=3),
+        "runs": 20,
+        "warmup": 1,
+        "outputs": OutputsRecord(compared=5, mismatched=0),
+        "latency": LatencyStatistics(unit="ms", min=38.0, median=38.5, p95=40.1, max=41.0),
+        "predicted_latency": PredictedLatency(estimate=37.0, low=30.0, high=45.0, basis="estimated"),
+        "max_latency_ms": None,
+        "arena": ArenaComparison(predicted=100_708, measured=100_708),
+        "top1": None,
+        "ops": None,
+        "mismatches": (),
+        "failures": (),
+        "ok": True,
+        "edgekit_version": "0.1.0",
+    }
+    return BenchRecord(**{**values, **changes})
+
+
+def printed(shown: BenchRecord) -> str:
+    out = io.StringIO()
+    print_bench(shown, Console(file=out, width=120, highlight=False))
+    return out.getvalue()
+
+
+def test_predicted_stands_next_to_measured() -> None:
+    text = printed(record())
+    assert (
+        "within the error bar of 30 ms to 45 ms" in text and "equal" in text and "OK: all 5 outputs" in text
+    )
+    text = printed(record(arena=ArenaComparison(predicted=100_708, measured=100_756)))
+    assert "+48 B" in text
+    slow = LatencyStatistics(unit="ms", min=50.0, median=50.0, p95=50.0, max=50.0)
+    assert "OUTSIDE the error bar" in printed(record(latency=slow))
+    emulated = LatencyStatistics(unit="instructions", min=24.1e6, median=24.1e6, p95=24.1e6, max=24.1e6)
+    assert "24.1 M" in printed(record(latency=emulated)) and "no time" in printed(record(latency=emulated))
+
+
+def test_a_record_has_exactly_the_promised_keys() -> None:
+    document = record().document()
+    promised = {"schema", "port", "board", "engine", "kernels", "plan", "runs", "outputs", "latency", "arena"}
+    assert promised | {"top1", "ops", "ok"} <= set(document)
+    assert set(document["latency"]) == {"unit", "min", "median", "p95", "max"}
+    assert set(document["arena"]) == {"predicted", "measured"}
+    assert set(document["outputs"]) == {"compared", "mismatched"}
+    assert BenchRecord.model_validate(document) == record()
