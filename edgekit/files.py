@@ -75,6 +75,26 @@ def write_all(folder: Path, contents: Mapping[str, bytes | str]) -> None:
                 empty.rmdir()
 
 
+def check_writable(folder: Path) -> None:
+    """Check that files can be written to ``folder``, before long work whose result should go there.
+
+    The folder is not made; the nearest one that exists is tried.
+
+    Raises
+    ------
+    InputError
+        If it is no folder or cannot be written to.
+    TaskError
+        If the disk is full.
+    """
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    name = f".edgekit-{os.getpid()}"
+    write_all(place, {name: b"\0" * 4096})
+    (place / name).unlink()
+
+
 def read_bytes(path: Path, what: str, limit: int) -> bytes:
     """Return the content of a file that the user named.
 

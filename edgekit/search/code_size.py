@@ -35,6 +35,27 @@ _FRAMEWORK: Final[Mapping[str, int]] = {
 }
 
 
-def code_bytes(board: BoardProfile | None, kernels: KernelLibrary) -> int:
-    """Return the estimated bytes of code in the image, without the model; without a board, those of the engine."""
-    return _ENGINE[kernels] + (_FRAMEWORK[board.sdk.framework] if board else 0)
+_GOLDEN_LIMIT: Final = 32 * _KB
+
+
+def golden_count(input_bytes: int) -> int:
+    """Return how many golden vectors go into an image: three, but one where inputs are over 32 KB."""
+    return 3 if input_bytes <= _GOLDEN_LIMIT else 1
+
+
+def code_bytes(board: BoardProfile | None, kernels: KernelLibrary, input_bytes: int) -> int:
+    """Return the estimated bytes beside the model: code and golden vectors; without a board, the engine alone.
+
+    Parameters
+    ----------
+    board:
+        The board, whose SDK counts.
+    kernels:
+        Kernel library.
+    input_bytes:
+        Bytes of the model's input, which golden vectors repeat.
+    """
+    if board is None:
+        return _ENGINE[kernels]
+    golden = 0 if board.linux else golden_count(input_bytes) * input_bytes
+    return _ENGINE[kernels] + _FRAMEWORK[board.sdk.framework] + golden

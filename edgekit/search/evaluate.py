@@ -42,9 +42,11 @@ def arena_figures(arena: Arena, board: BoardProfile | None) -> ArenaFigures:
     )
 
 
-def flash_figures(model_bytes: int, board: BoardProfile | None, kernels: KernelLibrary) -> FlashFigures:
+def flash_figures(
+    model_bytes: int, graph: Graph, board: BoardProfile | None, kernels: KernelLibrary
+) -> FlashFigures:
     """Return the image's figures: the model is exact, the code an estimate until it is built."""
-    code = code_bytes(board, kernels)
+    code = code_bytes(board, kernels, graph.input.nbytes)
     return FlashFigures(model=model_bytes, code=code, total=model_bytes + code, basis="estimated")
 
 
@@ -99,7 +101,7 @@ class Evaluator:
     ) -> Candidate:
         board, budget = self._board, self._budget
         arena = arena_figures(predict_arena(graph, kernels, board.core), board)
-        flash = flash_figures(model_bytes, board, kernels)
+        flash = flash_figures(model_bytes, graph, board, kernels)
         latency = latency_figures(graph, board, kernels)
         top1 = expected_top1(spec.arch, spec.alpha, spec.resolution)
         binding = bindings(arena, flash, latency, budget)

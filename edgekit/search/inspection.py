@@ -91,6 +91,21 @@ class InspectRecord(Record):
     fits: bool | None
     binding: tuple[Binding, ...]
     problems: tuple[ProblemEntry, ...]
+    tflm_host_arena: int | None = None
+
+    def with_host_verdict(self, refusal: str | None) -> InspectRecord:
+        """Return the record with the host interpreter's refusal as a problem, where nothing else explains it."""
+        if refusal is None or any(problem.severity == "error" for problem in self.problems):
+            return self
+        entry = ProblemEntry(
+            index=None,
+            op="model",
+            severity="error",
+            problem=f"the host interpreter does not take it: {refusal}",
+            remedy="convert the trained float model again",
+        )
+        fits = None if self.fits is None else False
+        return self.model_copy(update={"problems": (*self.problems, entry), "fits": fits})
 
 
 def inspect_model(
@@ -109,7 +124,7 @@ def inspect_model(
     """
     prediction = predict_arena(graph, kernels, board.core if board else DEFAULT_CORE)
     arena = arena_figures(prediction, board)
-    flash = flash_figures(len(model), board, kernels)
+    flash = flash_figures(len(model), graph, board, kernels)
     latency = latency_figures(graph, board, kernels) if board else None
     problems = check_graph(graph)
     binding: tuple[Binding, ...] = ()

@@ -118,8 +118,37 @@ class BudgetFigures(Record):
     latency_ms: float
 
 
+class HostArena(Record):
+    """Arena bytes of the real model in real TFLite Micro on this 64-bit host: predicted and measured."""
+
+    predicted: int
+    measured: int
+
+
+class Measurements(Record):
+    """What was measured of the chosen model; ``host_arena`` is ``None`` without the tflite-micro wheel."""
+
+    model_bytes: int
+    predicted_model_bytes: int
+    host_arena: HostArena | None
+
+
+class AccuracyFigures(Record):
+    """Top-1 in percent on images that training never saw; ``confusion[true][predicted]`` is the int8 model's."""
+
+    images: int
+    float_top1: float
+    int8_top1: float
+    drop: float
+    confusion: tuple[tuple[int, ...], ...]
+    basis: Basis = "measured"
+
+
 class FitRecord(Record):
-    """The whole document; ``notes`` are what a reader of the numbers has to know."""
+    """The whole document; ``notes`` are what a reader of the numbers has to know.
+
+    ``measurements``, ``accuracy`` and ``calibration`` are ``None`` as long as nothing was made.
+    """
 
     schema_id: Literal["edgekit.fit/1"] = Field(default="edgekit.fit/1", alias="schema")
     board: str
@@ -127,3 +156,10 @@ class FitRecord(Record):
     chosen: Candidate | None
     candidates: tuple[Candidate, ...]
     notes: tuple[str, ...] = ()
+    measurements: Measurements | None = None
+    accuracy: AccuracyFigures | None = None
+    calibration: Literal["images", "synthetic"] | None = None
+
+    def to_json(self) -> str:
+        """Return the document as text."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"

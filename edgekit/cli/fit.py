@@ -1,0 +1,219 @@
+"""``edgekit fit``: choose the largest MobileNet that fits a board, make it, and write its firmware sources."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from edgekit.boards.profile import BoardProfile
+from edgekit.cli.params import SIZE, TIME, board_option
+from edgekit.errors import InputError, TaskError
+from edgekit.files import check_writable, write_all
+from edgekit.mobilenet.architecture import ARCHS, Arch
+from edgekit.report.console import stderr_console
+from edgekit.report.fit import closest, print_candidates, print_choice
+from edgekit.search.budget import Budget
+from edgekit.search.records import FitRecord
+from edgekit.search.search import search
+from edgekit.search.space import GRIDS, Grid, search_space
+
+if TYPE_CHECKING:
+    from edgekit.pipeline import Made, Work
+    from edgekit.training.folder import ImageFolder
+    from edgekit.training.options import OnProgress, TrainingProgress
+
+DEFAULT_BUILD = Path("edgekit-build")
+_DEFAULT_CLASSES = 1000
+
+
+@click.command("fit")
+@board_option(required=True)
+@click.option("--grid", type=click.Choice(GRIDS), default="paper", show_default=True, help="Search space: 20 or 247 points.")
+@click.option("--arch", type=click.Choice(ARCHS), default="mobilenet_v1", show_default=True, help="Architecture.")
+@click.option("--ram", type=SIZE, help="RAM limit for the arena, for example 256KB (default: the board's).")
+@click.option("--flash", type=SIZE, help="Flash limit for the image, for example 2MB (default: the board's).")
+@click.option("--max-latency", type=TIME, help="Latency limit, for example 400ms (default: the board's).")
+@click.option(
+    "--classes",
+    type=click.IntRange(2, 100_000),
+    help=f"Number of classes (default: the class folders of --data, else {_DEFAULT_CLASSES}).",
+)
+@click.option("--channels", type=click.Choice(["1", "3"]), default="3", show_default=True, help="Gray or RGB input.")
+@click.option("--search-only", is_flag=True, help="Stop after the search; needs no TensorFlow and writes nothing.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of images, one subfolder per class, to train with.")
+@click.option("--weights", metavar="imagenet|FILE", help="Start from these weights: imagenet, or a .h5 or .keras file.")
+@click.option("--epochs", type=click.IntRange(1, 10_000), default=8, show_default=True, help="Epochs at most.")
+@click.option("--flip", is_flag=True, help="Mirror training images at random (not for digits or text).")
+@click.option("--samples", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Calibration images.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_BUILD, show_default=True, help="Build folder."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the fit document to stdout.")
+def command(
+    board: BoardProfile,
+    boards_dir: tuple[Path, ...],
+    grid: Grid,
+    arch: Arch,
+    ram: int | None,
+    flash: int | None,
+    max_latency: float | None,
+    classes: int | None,
+    channels: str,
+    search_only: bool,
+    data: Path | None,
+    weights: str | None,
+    epochs: int,
+    flip: bool,
+    samples: int,
+    seed: int,
+    output: Path,
+    as_json: bool,
+) -> int:
+    """Choose the largest MobileNet that fits a board, train it, and write its firmware sources.
+
+    Goes through every width multiplier (alpha) and resolution multiplier (rho), and picks the one with the highest
+    expected accuracy that stays within the board's RAM, flash and latency limits. Exit status: 0 fits, 1 nothing fits,
+    2 wrong input.
+    """
+    console = stderr_console()
+    folder = _scan(data)
+    if folder is not None:
+        from edgekit.pipeline import check_classes
+
+        classes = check_classes(folder, classes)
+    budget = Budget.of_board(board, ram, flash, max_latency)
+    space = search_space(grid, arch, int(channels), classes or _DEFAULT_CLASSES)
+    if not search_only:
+        check_writable(output)
+    with _bar(console) as bar:
+        task = bar.add_task("Searching", total=len(space))
+        record = search(board, budget, space, lambda done: bar.update(task, completed=done))
+    print_candidates(console, record, board)
+    if record.chosen is None:
+        if as_json:
+            click.echo(record.to_json(), nl=False)
+        near = closest(record.candidates)
+        needs = " ".join(binding.unlock for binding in near.binding)
+        raise TaskError(
+            f"Nothing fits {board.title} within these limits; closest is {near.spec.label} with {near.kernels} kernels.",
+            f"It would need {needs}. `edgekit boards` lists larger boards; --grid fine has smaller networks.",
+        )
+    if not search_only:
+        if weights is not None:
+            from edgekit.training.weights import check_weights
+
+            check_weights(record.chosen.spec, weights)
+        record = _make(console, record, board, budget, _work(folder, weights, epochs, flip, seed, samples), output)
+    print_choice(console, record)
+    if as_json:
+        click.echo(record.to_json(), nl=False)
+    return 0
+
+
+def _scan(data: Path | None) -> ImageFolder | None:
+    if data is None:
+        return None
+    from edgekit.training.folder import scan_folder
+
+    return scan_folder(data)
+
+
+def _work(
+    folder: ImageFolder | None, weights: str | None, epochs: int, flip: bool, seed: int, samples: int
+) -> Work:
+    from edgekit.pipeline import Work
+    from edgekit.training.options import TrainingOptions
+
+    return Work(folder, TrainingOptions(epochs=epochs, flip=flip, seed=seed, weights=weights), samples)
+
+
+def _make(
+    console: Console, record: FitRecord, board: BoardProfile, budget: Budget, work: Work, output: Path
+) -> FitRecord:
+    from edgekit.pipeline import TRAINING_FILE, make, sizes_line
+
+    with _bar(console) as bar:
+        made = make(record, board, budget, work, _RichReporter(console, bar))
+    files = dict(made.files)
+    if made.training is not None:
+        files[TRAINING_FILE] = json.dumps(made.training, indent=2) + "\n"
+    stale = _stale(output, made)
+    write_all(output, files)
+    for path in stale:
+        path.unlink(missing_ok=True)
+    console.print(sizes_line(files, output))
+    return made.record
+
+
+def _stale(output: Path, made: Made) -> list[Path]:
+    """Return the files that an earlier fit wrote to ``output`` and this one does not."""
+    from edgekit.codegen.record import PROJECT_FILE, load_project
+    from edgekit.pipeline import TRAINING_FILE
+
+    if not (output / PROJECT_FILE).exists():
+        return []
+    try:
+        earlier = {*load_project(output).files, "bench.json"}
+    except InputError:
+        return []
+    if made.training is None:
+        earlier.add(TRAINING_FILE)
+    return [output / name for name in sorted(earlier - set(made.files))]
+
+
+@contextlib.contextmanager
+def _bar(console: Console) -> Iterator[Progress]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[info]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        add = bar.add_task
+        bar.add_task = lambda *args, **kwargs: add(*args, **{"info": "", **kwargs})  # type: ignore[method-assign]
+        yield bar
+
+
+class _RichReporter:
+    """Shows stages and training progress as one line that moves."""
+
+    def __init__(self, console: Console, bar: Progress) -> None:
+        self._console = console
+        self._bar = bar
+        self._task: TaskID | None = None
+
+    @property
+    def training(self) -> OnProgress:
+        return self._train
+
+    def stage(self, text: str) -> None:
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        if not self._console.is_terminal:
+            self._console.print(f"{text} ...", markup=False)
+        self._task = self._bar.add_task(text, total=None)
+
+    def note(self, text: str) -> None:
+        self._console.print(text, style="yellow", markup=False)
+
+    def _train(self, progress: TrainingProgress) -> None:
+        assert self._task is not None
+        done = progress.epoch * progress.steps + (progress.step if progress.validation_loss is None else 0)
+        info = f"epoch {progress.epoch}/{progress.epochs}, accuracy {progress.accuracy:.1%}"
+        self._bar.update(self._task, total=progress.epochs * progress.steps, completed=done, info=info)
+        if progress.validation_accuracy is not None:
+            self._console.print(
+                f"  epoch {progress.epoch}: accuracy {progress.accuracy:.1%},"
+                f" validation {progress.validation_accuracy:.1%}"
+            )

@@ -1,0 +1,320 @@
+"""From a choice on paper to a build folder: train, quantize, measure, render; and the next candidate if it breaks.
+
+The search computed everything; here the winner is made and measured. If a measurement breaks the budget, that is said,
+and the next candidate has its turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+
+from edgekit.boards.profile import BoardProfile
+from edgekit.codegen.golden import make_golden
+from edgekit.codegen.project import ProjectSpec, render_project
+from edgekit.codegen.record import ArenaRecord, LatencyRecord
+from edgekit.errors import InputError, TaskError
+from edgekit.memory.arena import predict_arena, predict_wheel_arena
+from edgekit.mobilenet.architecture import NetworkSpec
+from edgekit.search.budget import Budget
+from edgekit.search.code_size import golden_count
+from edgekit.search.evaluate import arena_figures, bindings, flash_figures, latency_figures
+from edgekit.search.records import (
+    AccuracyFigures,
+    Candidate,
+    FitRecord,
+    HostArena,
+    Measurements,
+)
+from edgekit.tflite.graph import Graph
+from edgekit.tflite.reader import read_graph
+from edgekit.tflite.tflm import measure_tflm, tflm_available
+from edgekit.training.options import OnProgress, TrainingOptions
+from edgekit.units import format_size
+
+if TYPE_CHECKING:
+    from edgekit.quantize.convert import QuantizedModel
+    from edgekit.training.dataset import Dataset, Split
+    from edgekit.training.folder import ImageFolder
+    from edgekit.training.train import TrainingResult
+
+FIT_FILE: Final = "fit.json"
+TRAINING_FILE: Final = "training.json"
+
+
+class Reporter(Protocol):
+    """How the pipeline tells what it does."""
+
+    @property
+    def training(self) -> OnProgress:
+        """Called after every training step."""
+
+    def stage(self, text: str) -> None:
+        """Say what begins now."""
+
+    def note(self, text: str) -> None:
+        """Say something that the user has to know."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What to make the winner from.
+
+    Attributes
+    ----------
+    folder:
+        Labelled images, or ``None``: then the network is not trained and calibration is synthetic.
+    options:
+        Training settings; ``options.weights`` is what to start from.
+    samples:
+        Calibration images.
+    """
+
+    folder: ImageFolder | None
+    options: TrainingOptions
+    samples: int = 100
+
+
+@dataclass(frozen=True)
+class Made:
+    """A build folder's content, ready to be written.
+
+    Attributes
+    ----------
+    record:
+        The fit document with the measured choice.
+    files:
+        Relative path to content, ``fit.json`` included.
+    training:
+        The training document, if something was trained.
+    """
+
+    record: FitRecord
+    files: Mapping[str, bytes | str]
+    training: Mapping[str, Any] | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A quantized network, with what is known of how it got there."""
+
+    quantized: QuantizedModel
+    labels: tuple[str, ...] = ()
+    dataset: Dataset | None = None
+    split: Split | None = None
+    trained: TrainingResult | None = None
+
+
+def make(record: FitRecord, board: BoardProfile, budget: Budget, work: Work, reporter: Reporter) -> Made:
+    """Make the best candidate of ``record`` that stays within the budget when it is measured.
+
+    Raises
+    ------
+    InputError
+        If data or weights cannot be used.
+    TaskError
+        If no candidate survives its measurement, or training or conversion fails.
+    """
+    for candidate in (c for c in record.candidates if c.fits):
+        network = _build(candidate.spec, work, reporter)
+        reporter.stage("Measuring")
+        graph = read_graph(network.quantized.model)
+        measured = _measured(candidate, network.quantized.model, graph, board, budget)
+        measurements = _measurements(candidate, network.quantized.model, graph)
+        if not measured.fits:
+            broken = " and ".join(binding.limit for binding in measured.binding)
+            reporter.note(f"{candidate.spec.label} breaks the {broken} budget when measured; taking the next candidate.")
+            continue
+        if measurements.host_arena and measurements.host_arena.measured != measurements.host_arena.predicted:
+            reporter.note(
+                f"TFLite Micro on this host uses {measurements.host_arena.measured:,} B of arena,"
+                f" {measurements.host_arena.predicted:,} B were predicted: this release has other rules. Please report it."
+            )
+        return _finish(record, measured, measurements, network, graph, board, reporter)
+    raise TaskError(
+        "No candidate stays within the budget when it is measured.", "Raise a limit, or look at the table above."
+    )
+
+
+def _build(spec: NetworkSpec, work: Work, reporter: Reporter) -> _Network:
+    if work.folder is not None:
+        return _train(spec, work, work.folder, reporter)
+    from edgekit.mobilenet.keras_models import build_keras, randomize_weights
+    from edgekit.quantize.convert import quantize_keras
+    from edgekit.quantize.representative import synthetic_calibration
+    from edgekit.training.weights import load_weights
+
+    seed = work.options.seed
+    reporter.stage(f"Building {spec.label}")
+    model = build_keras(spec)
+    if work.options.weights:
+        loaded = load_weights(model, spec, work.options.weights)
+        if loaded.new_head:
+            reporter.note("The weights have another classifier; the new one is untrained, so the answers mean nothing.")
+    else:
+        randomize_weights(model, seed)
+        reporter.note("No data and no weights: the network is untrained, its answers mean nothing.")
+    reporter.note("No data: calibration is synthetic and accuracy unknown. Give images with --data.")
+    reporter.stage("Quantizing")
+    shape = (spec.resolution, spec.resolution, spec.channels)
+    return _Network(quantize_keras(model, synthetic_calibration(shape, work.samples, seed)))
+
+
+def _train(spec: NetworkSpec, work: Work, folder: ImageFolder, reporter: Reporter) -> _Network:
+    from edgekit.quantize.convert import quantize_keras
+    from edgekit.quantize.representative import representative_images
+    from edgekit.training.dataset import describe_skipped, load_dataset, split_dataset
+    from edgekit.training.train import train
+
+    reporter.stage(f"Reading {len(folder.files):,} images at {spec.resolution} px")
+    dataset = load_dataset(folder, spec.resolution, spec.resolution, spec.channels)
+    if dataset.skipped:
+        reporter.note(f"Left out {len(dataset.skipped)} files that are not usable images:")
+        for line in describe_skipped(dataset.skipped):
+            reporter.note(f"  {line}")
+    split = split_dataset(dataset, work.options.seed)
+    reporter.stage(f"Training {spec.label}")
+    trained = train(spec, dataset, split, work.options, reporter.training)
+    reporter.stage("Quantizing")
+    calibration = representative_images(dataset, split.train, work.samples, work.options.seed)
+    return _Network(quantize_keras(trained.model, calibration), dataset.names, dataset, split, trained)
+
+
+def _measured(candidate: Candidate, model: bytes, graph: Graph, board: BoardProfile, budget: Budget) -> Candidate:
+    """Return ``candidate`` with the figures of the real file, and the verdict they give."""
+    arena = arena_figures(predict_arena(graph, candidate.kernels, board.core), board)
+    flash = flash_figures(len(model), graph, board, candidate.kernels)
+    latency = latency_figures(graph, board, candidate.kernels)
+    binding = bindings(arena, flash, latency, budget)
+    return candidate.model_copy(
+        update={"arena": arena, "flash": flash, "latency_ms": latency, "binding": binding, "fits": not binding}
+    )
+
+
+def _measurements(candidate: Candidate, model: bytes, graph: Graph) -> Measurements:
+    host = None
+    if tflm_available():
+        host = HostArena(predicted=predict_wheel_arena(graph).total, measured=measure_tflm(model).total)
+    return Measurements(model_bytes=len(model), predicted_model_bytes=candidate.flash.model, host_arena=host)
+
+
+def _finish(
+    record: FitRecord,
+    chosen: Candidate,
+    measurements: Measurements,
+    network: _Network,
+    graph: Graph,
+    board: BoardProfile,
+    reporter: Reporter,
+) -> Made:
+    accuracy, training = _accuracy(network, reporter)
+    final = record.model_copy(
+        update={
+            "chosen": chosen,
+            "measurements": measurements,
+            "accuracy": accuracy,
+            "calibration": network.quantized.calibration.basis,
+        }
+    )
+    reporter.stage("Rendering")
+    files = dict(render_project(_project(chosen, network, graph, board)))
+    files[FIT_FILE] = final.to_json()
+    return Made(final, files, training)
+
+
+def _project(chosen: Candidate, network: _Network, graph: Graph, board: BoardProfile) -> ProjectSpec:
+    model = network.quantized.model
+    inputs = None
+    if network.dataset is not None and network.split is not None:
+        pixels = network.dataset.images[network.split.test[:3]]
+        inputs = (pixels.astype(np.int16) - 128).astype(np.int8)[:, None]
+    golden_inputs, golden_outputs = make_golden(model, inputs, golden_count(graph.input.nbytes))
+    arena, latency = chosen.arena, chosen.latency_ms
+    return ProjectSpec(
+        board=board,
+        engine=chosen.engine,
+        kernels=chosen.kernels,
+        plan=chosen.plan,
+        model=model,
+        graph=graph,
+        arena=ArenaRecord(
+            head=arena.head, tail=arena.tail, scratch=arena.scratch, total=arena.total, basis=arena.basis
+        ),
+        arena_bytes=-(-arena.need // 16) * 16,
+        golden_inputs=golden_inputs,
+        golden_outputs=golden_outputs,
+        labels=network.labels,
+        latency=LatencyRecord(
+            estimate=latency.estimate, low=latency.low, high=latency.high, basis=latency.basis
+        ),
+    )
+
+
+def _accuracy(network: _Network, reporter: Reporter) -> tuple[AccuracyFigures | None, dict[str, Any] | None]:
+    """Measure the int8 model on the held-out images; return the figures and the training document."""
+    from edgekit.quantize.accuracy import int8_accuracy
+
+    if network.dataset is None or network.split is None or network.trained is None:
+        return None, None
+    reporter.stage(f"Measuring accuracy on {len(network.split.test)} held-out images")
+    before = network.trained.accuracy
+    after = int8_accuracy(network.quantized.model, network.dataset, network.split.test)
+    figures = AccuracyFigures(
+        images=after.images,
+        float_top1=100 * before.top1,
+        int8_top1=100 * after.top1,
+        drop=100 * (before.top1 - after.top1),
+        confusion=after.confusion,
+    )
+    trained = network.trained
+    document = {
+        "schema": "edgekit.training/1",
+        "float_top1": figures.float_top1,
+        "int8_top1": figures.int8_top1,
+        "test_images": figures.images,
+        "labels": list(network.labels),
+        "split": dict(trained.split),
+        "start": trained.start.source if trained.start else None,
+        "history": [
+            {
+                "phase": epoch.phase,
+                "loss": epoch.loss,
+                "accuracy": epoch.accuracy,
+                "validation_loss": epoch.validation_loss,
+                "validation_accuracy": epoch.validation_accuracy,
+            }
+            for epoch in trained.history
+        ],
+        "confusion": {
+            "float": [list(row) for row in before.confusion],
+            "int8": [list(row) for row in after.confusion],
+        },
+        "basis": "measured",
+    }
+    return figures, document
+
+
+def check_classes(folder: ImageFolder, classes: int | None) -> int:
+    """Return the number of classes in ``folder``, which ``--classes`` may only repeat.
+
+    Raises
+    ------
+    InputError
+        If they differ.
+    """
+    found = len(folder.labels)
+    if classes is not None and classes != found:
+        raise InputError(
+            f"--classes says {classes}, but {folder.root} has {found} class folders.", "Leave out --classes."
+        )
+    return found
+
+
+def sizes_line(files: Mapping[str, bytes | str], folder: Path) -> str:
+    """Return one line on what was written."""
+    total = sum(len(content) for content in files.values())
+    return f"Wrote {len(files)} files ({format_size(total)}) to {folder}."

@@ -1,0 +1,93 @@
+"""What ``edgekit inspect`` prints for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from edgekit.search.inspection import InspectRecord, TensorEntry
+from edgekit.tflite.graph import Graph
+from edgekit.units import format_millions, format_ms, format_size
+
+
+def print_inspection(console: Console, record: InspectRecord, graph: Graph, path: Path) -> None:
+    """Print problems first, then operators, arena, flash and the verdict."""
+    console.print(
+        f"[bold]{escape(str(path))}[/]: {record.model.bytes:,} B, {len(record.ops)} operators,"
+        f" {format_millions(record.mult_adds)} Mult-Adds; input {_type(graph, graph.inputs)},"
+        f" output {_type(graph, graph.outputs)}"
+    )
+    for problem in record.problems:
+        where = f"operator {problem.index}, {problem.op}" if problem.index is not None else "model"
+        style = "red" if problem.severity == "error" else "yellow"
+        console.print(f"[{style}]{problem.severity}[/]: {escape(where)}: {escape(problem.problem)}.")
+        console.print(f"  Try: {escape(problem.remedy)}.")
+    _print_ops(console, record)
+    arena = record.arena
+    console.print(
+        f"arena  {arena.total:,} B ({arena.basis}) = head {arena.head:,} + scratch {arena.scratch:,}"
+        f" + tail {arena.tail:,}, with {record.kernels} kernels"
+    )
+    if arena.required > arena.total:
+        console.print(f"       at least {arena.required:,} B to allocate: planning needs more room than running")
+    if arena.margin:
+        console.print(f"       plus {arena.margin:,} B kept free for the other TFLite Micro release of the SDK")
+    if record.tflm_host_arena is not None:
+        console.print(f"       {record.tflm_host_arena:,} B measured in TFLite Micro on this 64-bit host")
+    if record.peak is not None:
+        alive = ", ".join(
+            f"{'scratch' if b.tensor is None else f'tensor {b.tensor} {list(b.shape)}'} {b.bytes:,} B"
+            for b in record.peak.alive
+        )
+        console.print(f"peak   {record.peak.bytes:,} B at operator {record.peak.index} ({record.peak.op}): {escape(alive)}")
+    flash = record.flash
+    console.print(
+        f"flash  {format_size(flash.total)} ({flash.basis}) = model {flash.model:,} B + code {format_size(flash.code)}"
+    )
+    if record.latency_ms is not None:
+        latency = record.latency_ms
+        console.print(
+            f"time   ~{format_ms(latency.estimate)} ({latency.basis}, {format_ms(latency.low)} to {format_ms(latency.high)})"
+        )
+    if record.fits is not None:
+        _print_verdict(console, record)
+
+
+def _print_ops(console: Console, record: InspectRecord) -> None:
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("operator")
+    table.add_column("inputs")
+    table.add_column("outputs")
+    table.add_column("Mult-Adds", justify="right")
+    for op in record.ops:
+        table.add_row(
+            str(op.index),
+            escape(op.op),
+            escape(" ".join(_shape(t) for t in op.inputs)),
+            escape(" ".join(_shape(t) for t in op.outputs)),
+            f"{op.mult_adds:,}" if op.mult_adds else "",
+        )
+    console.print(table)
+
+
+def _print_verdict(console: Console, record: InspectRecord) -> None:
+    if record.fits:
+        console.print(f"[bold green]fits[/] {record.board}")
+        return
+    reasons = [
+        f"{b.limit} needs {b.need:,.0f}, has {b.have:,.0f} ({b.unlock})" for b in record.binding
+    ] or ["an operator cannot run"]
+    console.print(f"[bold red]does not fit[/] {record.board}: {escape('; '.join(reasons))}")
+
+
+def _shape(tensor: TensorEntry) -> str:
+    text = "x".join(map(str, tensor.shape)) or "scalar"
+    return f"({text})" if tensor.constant else text
+
+
+def _type(graph: Graph, indices: tuple[int, ...]) -> str:
+    return " ".join(f"{graph.tensors[i].dtype} {'x'.join(map(str, graph.tensors[i].shape))}" for i in indices)
