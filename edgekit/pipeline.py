@@ -127,16 +127,20 @@ def make(record: FitRecord, board: BoardProfile, budget: Budget, work: Work, rep
         measurements = _measurements(candidate, network.quantized.model, graph)
         if not measured.fits:
             broken = " and ".join(binding.limit for binding in measured.binding)
-            reporter.note(f"{candidate.spec.label} breaks the {broken} budget when measured; taking the next candidate.")
+            reporter.note(
+                f"{candidate.spec.label} breaks the {broken} budget when measured; taking the next candidate."
+            )
             continue
         if measurements.host_arena and measurements.host_arena.measured != measurements.host_arena.predicted:
             reporter.note(
                 f"TFLite Micro on this host uses {measurements.host_arena.measured:,} B of arena,"
-                f" {measurements.host_arena.predicted:,} B were predicted: this release has other rules. Please report it."
+                f" {measurements.host_arena.predicted:,} B were predicted: this release has other rules."
+                " Please report it."
             )
         return _finish(record, measured, measurements, network, graph, board, reporter)
     raise TaskError(
-        "No candidate stays within the budget when it is measured.", "Raise a limit, or look at the table above."
+        "No candidate stays within the budget when it is measured.",
+        "Raise a limit, or look at the table above.",
     )
 
 
@@ -154,7 +158,9 @@ def _build(spec: NetworkSpec, work: Work, reporter: Reporter) -> _Network:
     if work.options.weights:
         loaded = load_weights(model, spec, work.options.weights)
         if loaded.new_head:
-            reporter.note("The weights have another classifier; the new one is untrained, so the answers mean nothing.")
+            reporter.note(
+                "The weights have another classifier; the new one is untrained, so the answers mean nothing."
+            )
     else:
         randomize_weights(model, seed)
         reporter.note("No data and no weights: the network is untrained, its answers mean nothing.")
@@ -184,14 +190,22 @@ def _train(spec: NetworkSpec, work: Work, folder: ImageFolder, reporter: Reporte
     return _Network(quantize_keras(trained.model, calibration), dataset.names, dataset, split, trained)
 
 
-def _measured(candidate: Candidate, model: bytes, graph: Graph, board: BoardProfile, budget: Budget) -> Candidate:
+def _measured(
+    candidate: Candidate, model: bytes, graph: Graph, board: BoardProfile, budget: Budget
+) -> Candidate:
     """Return ``candidate`` with the figures of the real file, and the verdict they give."""
     arena = arena_figures(predict_arena(graph, candidate.kernels, board.core), board)
     flash = flash_figures(len(model), graph, board, candidate.kernels)
     latency = latency_figures(graph, board, candidate.kernels)
     binding = bindings(arena, flash, latency, budget)
     return candidate.model_copy(
-        update={"arena": arena, "flash": flash, "latency_ms": latency, "binding": binding, "fits": not binding}
+        update={
+            "arena": arena,
+            "flash": flash,
+            "latency_ms": latency,
+            "binding": binding,
+            "fits": not binding,
+        }
     )
 
 

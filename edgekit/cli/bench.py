@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from edgekit.tflite.interpreter import HostInterpreter
 
 DEFAULT_BUILD: Final = Path("edgekit-build")
-_MODEL_MAX_BYTES: Final = 512 * 1024**2
-_DEFAULT_INPUTS: Final = 5
 _DEFAULT_BAUD: Final = 115_200
+_DEFAULT_INPUTS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -165,6 +164,8 @@ def _subject(port: str, build: Path | None, model: Path | None) -> _Subject:
     from edgekit.codegen.record import load_model, load_project
     from edgekit.device.line.protocol_host import SCHEME, model_path
     from edgekit.files import read_bytes
+    from edgekit.tflite.interpreter import check_foreign
+    from edgekit.tflite.reader import MAX_MODEL_BYTES, read_graph
 
     if model is None and build is None and port.lower().startswith(SCHEME):
         model = model_path(port)
@@ -172,11 +173,13 @@ def _subject(port: str, build: Path | None, model: Path | None) -> _Subject:
         build = DEFAULT_BUILD
     project = load_project(build) if build is not None else None
     if model is not None:
-        content = read_bytes(model, "model", _MODEL_MAX_BYTES)
+        content = read_bytes(model, "model", MAX_MODEL_BYTES)
         if build is not None and project is not None and content != load_model(build, project):
             raise InputError(
                 f"{model} is not the model of the build folder {build}.", "Leave out --model or --build."
             )
+        read_graph(content)
+        check_foreign(content)
     else:
         assert build is not None and project is not None
         model = build / project.model.file

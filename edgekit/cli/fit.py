@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from edgekit.boards.profile import BoardProfile
 from edgekit.cli.params import SIZE, TIME, board_option
@@ -35,8 +43,16 @@ _DEFAULT_CLASSES = 1000
 
 @click.command("fit")
 @board_option(required=True)
-@click.option("--grid", type=click.Choice(GRIDS), default="paper", show_default=True, help="Search space: 20 or 247 points.")
-@click.option("--arch", type=click.Choice(ARCHS), default="mobilenet_v1", show_default=True, help="Architecture.")
+@click.option(
+    "--grid",
+    type=click.Choice(GRIDS),
+    default="paper",
+    show_default=True,
+    help="Search space: 20 or 247 points.",
+)
+@click.option(
+    "--arch", type=click.Choice(ARCHS), default="mobilenet_v1", show_default=True, help="Architecture."
+)
 @click.option("--ram", type=SIZE, help="RAM limit for the arena, for example 256KB (default: the board's).")
 @click.option("--flash", type=SIZE, help="Flash limit for the image, for example 2MB (default: the board's).")
 @click.option("--max-latency", type=TIME, help="Latency limit, for example 400ms (default: the board's).")
@@ -45,16 +61,35 @@ _DEFAULT_CLASSES = 1000
     type=click.IntRange(2, 100_000),
     help=f"Number of classes (default: the class folders of --data, else {_DEFAULT_CLASSES}).",
 )
-@click.option("--channels", type=click.Choice(["1", "3"]), default="3", show_default=True, help="Gray or RGB input.")
-@click.option("--search-only", is_flag=True, help="Stop after the search; needs no TensorFlow and writes nothing.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of images, one subfolder per class, to train with.")
-@click.option("--weights", metavar="imagenet|FILE", help="Start from these weights: imagenet, or a .h5 or .keras file.")
-@click.option("--epochs", type=click.IntRange(1, 10_000), default=8, show_default=True, help="Epochs at most.")
+@click.option(
+    "--channels", type=click.Choice(["1", "3"]), default="3", show_default=True, help="Gray or RGB input."
+)
+@click.option(
+    "--search-only", is_flag=True, help="Stop after the search; needs no TensorFlow and writes nothing."
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of images, one subfolder per class, to train with.",
+)
+@click.option(
+    "--weights", metavar="imagenet|FILE", help="Start from these weights: imagenet, or a .h5 or .keras file."
+)
+@click.option(
+    "--epochs", type=click.IntRange(1, 10_000), default=8, show_default=True, help="Epochs at most."
+)
 @click.option("--flip", is_flag=True, help="Mirror training images at random (not for digits or text).")
-@click.option("--samples", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Calibration images.")
+@click.option(
+    "--samples", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Calibration images."
+)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_BUILD, show_default=True, help="Build folder."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_BUILD,
+    show_default=True,
+    help="Build folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the fit document to stdout.")
 def command(
@@ -103,7 +138,8 @@ def command(
         near = closest(record.candidates)
         needs = " ".join(binding.unlock for binding in near.binding)
         raise TaskError(
-            f"Nothing fits {board.title} within these limits; closest is {near.spec.label} with {near.kernels} kernels.",
+            f"Nothing fits {board.title} within these limits;"
+            f" closest is {near.spec.label} with {near.kernels} kernels.",
             f"It would need {needs}. `edgekit boards` lists larger boards; --grid fine has smaller networks.",
         )
     if not search_only:
@@ -111,7 +147,9 @@ def command(
             from edgekit.training.weights import check_weights
 
             check_weights(record.chosen.spec, weights)
-        record = _make(console, record, board, budget, _work(folder, weights, epochs, flip, seed, samples), output)
+        record = _make(
+            console, record, board, budget, _work(folder, weights, epochs, flip, seed, samples), output
+        )
     print_choice(console, record)
     if as_json:
         click.echo(record.to_json(), nl=False)

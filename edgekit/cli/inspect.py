@@ -22,7 +22,11 @@ from edgekit.tflite.tflm import measure_tflm
 @click.command("inspect")
 @click.argument("model", type=click.Path(path_type=Path))
 @board_option()
-@click.option("--kernels", type=click.Choice(KERNEL_LIBRARIES), help="Kernel library (default: the board's best, else reference).")
+@click.option(
+    "--kernels",
+    type=click.Choice(KERNEL_LIBRARIES),
+    help="Kernel library (default: the board's best, else reference).",
+)
 @click.option("--ram", type=SIZE, help="RAM limit for the arena (default: the board's).")
 @click.option("--flash", type=SIZE, help="Flash limit for the image (default: the board's).")
 @click.option("--max-latency", type=TIME, help="Latency limit (default: the board's).")

@@ -28,12 +28,14 @@ def command(arch: Arch | None, grid: Grid, classes: int, channels: str, as_json:
     archs = (arch,) if arch else ARCHS
     specs = [spec for name in archs for spec in search_space(grid, name, int(channels), classes)]
     if as_json:
-        click.echo(json.dumps({"schema": "edgekit.models/1", "models": [_entry(spec) for spec in specs]}, indent=2))
+        click.echo(
+            json.dumps({"schema": "edgekit.models/1", "models": [_entry(spec) for spec in specs]}, indent=2)
+        )
         return
     published = {(f.arch, f.alpha, BASE_RESOLUTION): f for f in paper_figures()}
     table = Table(header_style="bold", box=None, pad_edge=False)
     for heading in ("architecture", "alpha", "rho", "resolution", "M Mult-Adds", "M parameters", "paper (M)"):
-        table.add_column(heading, justify="left" if heading == "architecture" else "right")
+        table.add_column(heading, justify="left" if heading == "architecture" else "right", no_wrap=True)
     for spec in specs:
         paper = published.get((spec.arch, spec.alpha, spec.resolution))
         table.add_row(
@@ -43,7 +45,9 @@ def command(arch: Arch | None, grid: Grid, classes: int, channels: str, as_json:
             str(spec.resolution),
             f"{spec.mult_adds / 1e6:.2f}",
             f"{spec.params / 1e6:.2f}",
-            f"{paper.mult_adds_m:g} / {paper.params_m:g}" if paper and (classes, channels) == (1000, "3") else "",
+            f"{paper.mult_adds_m:g} / {paper.params_m:g}"
+            if paper and (classes, channels) == (1000, "3")
+            else "",
         )
     Console().print(table)
 

@@ -25,9 +25,10 @@ from edgekit.codegen.record import (
     ModelRecord,
     TensorRecord,
 )
-from edgekit.codegen.resolver import registrations, release_day
+from edgekit.codegen.resolver import registrations
 from edgekit.errors import InputError
 from edgekit.tflite.graph import Graph, Tensor
+from edgekit.tflite.support import release_day
 
 MODEL_FILE: Final = "model.tflite"
 LABELS_FILE: Final = "labels.txt"

@@ -46,7 +46,7 @@ class _Frozen(BaseModel):
 
 
 class ArenaRecord(_Frozen):
-    """The tensor arena in bytes: head (activations), scratch (what kernels add to it), tail (persistent), and their sum."""
+    """The tensor arena in bytes: head (activations), scratch (what kernels add), tail (persistent), and their sum."""
 
     head: Bytes
     tail: Bytes

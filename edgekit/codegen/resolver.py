@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from edgekit.boards.kernels import KernelLibrary
+from edgekit.errors import InputError
+from edgekit.tflite.graph import Graph, Op
 from edgekit.tflite.operators import (
     ADD_METHODS,
     CMSIS_NN_INT8,
     CUSTOM_ADD_METHODS,
-    DEFAULT_REMEDY,
     INT8_HEADERS,
-    OPERATOR_SINCE,
-    REMEDIES,
 )
-from edgekit.errors import InputError
-from edgekit.tflite.graph import Graph, Op
+from edgekit.tflite.support import missing_kernels
 
 _CMSIS_NN: Final = frozenset({"cmsis_nn", "cmsis_nn_dsp", "cmsis_nn_mve"})
-_DATE: Final = re.compile(r"\b20\d\d-\d\d(?:-\d\d)?\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,70 +46,6 @@ class Registration:
     def call(self) -> str:
         """The call in C++, without the object."""
         return f"{self.method}({f'tflite::{self.register}()' if self.register else ''})"
-
-
-@dataclass(frozen=True, slots=True)
-class MissingKernel:
-    """An operator that TFLite Micro cannot run.
-
-    Attributes
-    ----------
-    index:
-        Its place among the operators.
-    op:
-        Its name.
-    problem, remedy:
-        One sentence each.
-    """
-
-    index: int
-    op: str
-    problem: str
-    remedy: str
-
-
-def release_day(text: str) -> str | None:
-    """Return the day of the TFLite Micro release that a board profile describes (``sdk.tflm_release``).
-
-    Returns
-    -------
-    str | None
-        ISO date or month, the last one named in ``text``; ``None`` when there is none.
-    """
-    days = _DATE.findall(text)
-    return days[-1] if days else None
-
-
-def missing_kernels(graph: Graph, release: str | None = None) -> tuple[MissingKernel, ...]:
-    """Return the operators of ``graph`` that TFLite Micro has no kernel for, in file order.
-
-    Parameters
-    ----------
-    graph:
-        The model.
-    release:
-        Day of the TFLite Micro in use (ISO); when ``None`` it is taken to have every kernel.
-    """
-    missing = []
-    for op in graph.ops:
-        if op.kind == "CUSTOM":
-            if op.custom_code not in CUSTOM_ADD_METHODS:
-                missing.append(MissingKernel(op.index, op.label, *_custom_problem(op.custom_code)))
-        elif op.kind not in ADD_METHODS:
-            problem = "TFLite Micro has no kernel for it."
-            if op.kind in ("CALL_ONCE", "IF", "WHILE"):
-                problem = "It runs further subgraphs, which edgekit does not support."
-            missing.append(MissingKernel(op.index, op.kind, problem, REMEDIES.get(op.kind, DEFAULT_REMEDY)))
-        elif release is not None and release < OPERATOR_SINCE.get(op.kind, ""):
-            missing.append(
-                MissingKernel(
-                    op.index,
-                    op.kind,
-                    f"The SDK's TFLite Micro is of {release}, its kernel of {OPERATOR_SINCE[op.kind]}.",
-                    "Replace it in the network, or use a newer TFLite Micro.",
-                )
-            )
-    return tuple(missing)
 
 
 def registrations(
@@ -168,12 +100,3 @@ def _is_int8(graph: Graph, op: Op) -> bool:
         and all(tensor.dtype == "int8" for tensor in outputs)
         and all(tensor.dtype in ("int8", "int32") or tensor.variable for tensor in inputs[1:])
     )
-
-
-def _custom_problem(name: str) -> tuple[str, str]:
-    if name.startswith("Flex"):
-        return (
-            "It is an operator of full TensorFlow, which no microcontroller runs.",
-            "Convert with TFLITE_BUILTINS_INT8 alone, without SELECT_TF_OPS.",
-        )
-    return "It is a custom operator that edgekit has no kernel for.", DEFAULT_REMEDY

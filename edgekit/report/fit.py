@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgekit.boards.profile import BoardProfile
-from edgekit.search.records import Binding, Candidate, FitRecord
+from edgekit.search.records import Binding, Candidate, FitRecord, Measurements
 from edgekit.units import format_millions, format_ms, format_size
 
 _LIMIT_TITLES = {"ram": "RAM", "flash": "flash", "latency": "latency"}
@@ -73,12 +73,14 @@ def print_choice(console: Console, record: FitRecord) -> None:
         f" with {chosen.kernels} kernels"
     )
     console.print(
-        f"  top-1 {chosen.top1.value:.1f} % ({chosen.top1.basis}, ImageNet), {format_millions(chosen.mult_adds)} Mult-Adds,"
+        f"  top-1 {chosen.top1.value:.1f} % ({chosen.top1.basis}, ImageNet),"
+        f" {format_millions(chosen.mult_adds)} Mult-Adds,"
         f" {format_millions(chosen.params)} parameters, {chosen.classes} classes"
     )
     arena = chosen.arena
     console.print(
-        f"  arena {arena.total:,} B ({arena.basis}) = head {arena.head:,} + scratch {arena.scratch:,} + tail {arena.tail:,}"
+        f"  arena {arena.total:,} B ({arena.basis})"
+        f" = head {arena.head:,} + scratch {arena.scratch:,} + tail {arena.tail:,}"
     )
     console.print(
         f"  image {format_size(chosen.flash.total)} = model {chosen.flash.model:,} B (exact)"
@@ -86,8 +88,17 @@ def print_choice(console: Console, record: FitRecord) -> None:
     )
     latency = chosen.latency_ms
     console.print(
-        f"  latency ~{format_ms(latency.estimate)} ({latency.basis}, {format_ms(latency.low)} to {format_ms(latency.high)})"
+        f"  latency ~{format_ms(latency.estimate)} ({latency.basis},"
+        f" {format_ms(latency.low)} to {format_ms(latency.high)})"
     )
+    accuracy = record.accuracy
+    if accuracy is not None:
+        console.print(
+            f"  on your data: float {accuracy.float_top1:.1f} %, int8 {accuracy.int8_top1:.1f} %"
+            f" (drop {accuracy.drop:.1f} points; measured on {accuracy.images} held-out images)"
+        )
+    if record.measurements is not None:
+        print_measurements(console, record.measurements)
     better = next_better(record.candidates, chosen)
     if better is not None:
         unlock = " and ".join(binding.unlock for binding in better.binding)
@@ -95,6 +106,17 @@ def print_choice(console: Console, record: FitRecord) -> None:
             f"Next better: {better.spec.label} with {better.kernels} ({better.top1.value:.1f} %) would need {unlock}.",
             style="dim",
         )
+
+
+def print_measurements(console: Console, measurements: Measurements) -> None:
+    """Print how the real model compares with what the search had computed."""
+    text = f"  model file {measurements.model_bytes:,} B measured, {measurements.predicted_model_bytes:,} B predicted"
+    if measurements.host_arena is not None:
+        text += (
+            f"; TFLite Micro on this 64-bit host: arena {measurements.host_arena.measured:,} B measured,"
+            f" {measurements.host_arena.predicted:,} B predicted"
+        )
+    console.print(text)
 
 
 def next_better(candidates: Iterable[Candidate], chosen: Candidate) -> Candidate | None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edgekit.memory.lifetimes import ALIGNMENT
 from edgekit.search.inspection import InspectRecord, TensorEntry
 from edgekit.tflite.graph import Graph
 from edgekit.units import format_millions, format_ms, format_size
@@ -23,18 +24,22 @@ def print_inspection(console: Console, record: InspectRecord, graph: Graph, path
     for problem in record.problems:
         where = f"operator {problem.index}, {problem.op}" if problem.index is not None else "model"
         style = "red" if problem.severity == "error" else "yellow"
-        console.print(f"[{style}]{problem.severity}[/]: {escape(where)}: {escape(problem.problem)}.")
-        console.print(f"  Try: {escape(problem.remedy)}.")
+        console.print(f"[{style}]{problem.severity}[/]: {escape(where)}: {escape(problem.problem)}")
+        console.print(f"  Try: {escape(problem.remedy)}")
     _print_ops(console, record)
     arena = record.arena
     console.print(
         f"arena  {arena.total:,} B ({arena.basis}) = head {arena.head:,} + scratch {arena.scratch:,}"
         f" + tail {arena.tail:,}, with {record.kernels} kernels"
     )
-    if arena.required > arena.total:
-        console.print(f"       at least {arena.required:,} B to allocate: planning needs more room than running")
+    if arena.required - arena.total >= ALIGNMENT:
+        console.print(
+            f"       at least {arena.required:,} B to allocate: planning needs more room than running"
+        )
     if arena.margin:
-        console.print(f"       plus {arena.margin:,} B kept free for the other TFLite Micro release of the SDK")
+        console.print(
+            f"       plus {arena.margin:,} B kept free for the other TFLite Micro release of the SDK"
+        )
     if record.tflm_host_arena is not None:
         console.print(f"       {record.tflm_host_arena:,} B measured in TFLite Micro on this 64-bit host")
     if record.peak is not None:
@@ -42,16 +47,17 @@ def print_inspection(console: Console, record: InspectRecord, graph: Graph, path
             f"{'scratch' if b.tensor is None else f'tensor {b.tensor} {list(b.shape)}'} {b.bytes:,} B"
             for b in record.peak.alive
         )
-        console.print(f"peak   {record.peak.bytes:,} B at operator {record.peak.index} ({record.peak.op}): {escape(alive)}")
+        console.print(
+            f"peak   {record.peak.bytes:,} B at operator {record.peak.index} ({record.peak.op}): {escape(alive)}"
+        )
     flash = record.flash
     console.print(
         f"flash  {format_size(flash.total)} ({flash.basis}) = model {flash.model:,} B + code {format_size(flash.code)}"
     )
     if record.latency_ms is not None:
         latency = record.latency_ms
-        console.print(
-            f"time   ~{format_ms(latency.estimate)} ({latency.basis}, {format_ms(latency.low)} to {format_ms(latency.high)})"
-        )
+        bar = f"{format_ms(latency.low)} to {format_ms(latency.high)}"
+        console.print(f"time   ~{format_ms(latency.estimate)} ({latency.basis}, {bar})")
     if record.fits is not None:
         _print_verdict(console, record)
 
@@ -78,9 +84,9 @@ def _print_verdict(console: Console, record: InspectRecord) -> None:
     if record.fits:
         console.print(f"[bold green]fits[/] {record.board}")
         return
-    reasons = [
-        f"{b.limit} needs {b.need:,.0f}, has {b.have:,.0f} ({b.unlock})" for b in record.binding
-    ] or ["an operator cannot run"]
+    reasons = [f"{b.limit} needs {b.need:,.0f}, has {b.have:,.0f} ({b.unlock})" for b in record.binding] or [
+        "an operator cannot run"
+    ]
     console.print(f"[bold red]does not fit[/] {record.board}: {escape('; '.join(reasons))}")
 
 

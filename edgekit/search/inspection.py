@@ -17,6 +17,7 @@ from edgekit.search.records import ArenaFigures, Binding, FlashFigures, LatencyF
 from edgekit.tflite.check import check_graph
 from edgekit.tflite.graph import Graph, Tensor
 from edgekit.tflite.macs import op_mult_adds
+from edgekit.tflite.support import release_day
 
 DEFAULT_CORE = "cortex-m4f"
 """The core whose rules apply when no board is named."""
@@ -101,8 +102,8 @@ class InspectRecord(Record):
             index=None,
             op="model",
             severity="error",
-            problem=f"the host interpreter does not take it: {refusal}",
-            remedy="convert the trained float model again",
+            problem=f"The host interpreter does not take it: {refusal}.",
+            remedy="Convert the trained float model again.",
         )
         fits = None if self.fits is None else False
         return self.model_copy(update={"problems": (*self.problems, entry), "fits": fits})
@@ -126,7 +127,8 @@ def inspect_model(
     arena = arena_figures(prediction, board)
     flash = flash_figures(len(model), graph, board, kernels)
     latency = latency_figures(graph, board, kernels) if board else None
-    problems = check_graph(graph)
+    release = release_day(board.sdk.tflm_release) if board and not board.linux else None
+    problems = check_graph(graph, release)
     binding: tuple[Binding, ...] = ()
     fits = None
     if budget is not None and latency is not None:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from edgekit.tflite.graph import Graph, Op
-from edgekit.tflite.operators import ADD_METHODS, CUSTOM_ADD_METHODS
+from edgekit.tflite.support import missing_kernels
 
-_CONVERT: Final = "convert it again with `edgekit convert`, which gives int8 in and out and a static batch"
+_CONVERT: Final = "Convert it again with `edgekit convert`, which gives int8 in and out and a static batch."
 _DYNAMIC_BATCH_OPS: Final = frozenset({"SHAPE", "PACK", "STRIDED_SLICE"})
-_CONTROL_FLOW: Final = frozenset({"IF", "WHILE", "CALL_ONCE"})
 _WEIGHTED: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})
 
 Severity = Literal["error", "warning"]
@@ -37,9 +36,18 @@ class Problem:
     severity: Severity = "error"
 
 
-def check_graph(graph: Graph) -> list[Problem]:
-    """Return the problems of ``graph``: operators that cannot run first, then the rest in file order."""
-    problems = [_unsupported(op) for op in graph.ops if not _has_kernel(op)]
+def check_graph(graph: Graph, release: str | None = None) -> list[Problem]:
+    """Return the problems of ``graph``: operators that cannot run first, then the rest in file order.
+
+    Parameters
+    ----------
+    release:
+        Day of the TFLite Micro in use (ISO); when ``None`` it is taken to have every kernel.
+    """
+    problems = [
+        Problem(missing.index, missing.op, missing.problem, missing.remedy)
+        for missing in missing_kernels(graph, release)
+    ]
     for op in graph.ops:
         problems += _operator_problems(graph, op)
     problems += _model_problems(graph)
@@ -51,22 +59,6 @@ def is_int8_network(graph: Graph) -> bool:
     return any(
         op.kind in _WEIGHTED and graph.tensors[op.inputs[0]].dtype == "int8" for op in graph.ops if op.inputs
     )
-
-
-def _has_kernel(op: Op) -> bool:
-    return op.custom_code in CUSTOM_ADD_METHODS if op.kind == "CUSTOM" else op.kind in ADD_METHODS
-
-
-def _unsupported(op: Op) -> Problem:
-    if op.custom_code.startswith("Flex"):
-        remedy = "convert without Select TF operators, and replace this layer by builtin ones"
-    elif op.kind == "CUSTOM":
-        remedy = "replace the custom layer by builtin ones"
-    elif op.kind in _CONTROL_FLOW:
-        remedy = "unroll the loop or branch before converting; edgekit reads single-subgraph models only"
-    else:
-        remedy = "replace the layer by one of supported operators, and convert again"
-    return Problem(op.index, op.label, "TFLite Micro has no kernel for this operator", remedy)
 
 
 def _operator_problems(graph: Graph, op: Op) -> list[Problem]:
@@ -81,8 +73,8 @@ def _operator_problems(graph: Graph, op: Op) -> list[Problem]:
             Problem(
                 op.index,
                 op.label,
-                "it is hybrid (float activations, quantized weights), which TFLite Micro does not support",
-                f"quantize the activations too: {_CONVERT}",
+                "It is hybrid (float activations, quantized weights), which TFLite Micro does not support.",
+                _CONVERT,
             )
         )
     if data.dtype == "uint8":
@@ -90,8 +82,8 @@ def _operator_problems(graph: Graph, op: Op) -> list[Problem]:
             Problem(
                 op.index,
                 op.label,
-                "it is quantized to uint8, the older scheme that TFLite Micro has dropped",
-                f"{_CONVERT}, from the float model",
+                "It is quantized to uint8, the older scheme that TFLite Micro has dropped.",
+                f"{_CONVERT} Start from the float model.",
             )
         )
     per_channel = weights.quantization is not None and weights.quantization.per_channel
@@ -100,8 +92,8 @@ def _operator_problems(graph: Graph, op: Op) -> list[Problem]:
             Problem(
                 op.index,
                 op.label,
-                "its weights are quantized per channel, which TFLite Micro releases before 2025 compute wrongly",
-                "use a recent TFLite Micro, or a 1x1 convolution in its place",
+                "Its weights are quantized per channel, which TFLite Micro before 2025 computes wrongly.",
+                "Use a recent TFLite Micro, or a 1x1 convolution in its place.",
                 "warning",
             )
         )
@@ -115,8 +107,8 @@ def _model_problems(graph: Graph) -> list[Problem]:
             Problem(
                 None,
                 "model",
-                f"the model has {graph.subgraphs} subgraphs; edgekit looks at the first only",
-                "convert a model without control flow",
+                f"The model has {graph.subgraphs} subgraphs; edgekit looks at the first only.",
+                "Convert a model without control flow.",
                 "warning",
             )
         )
@@ -128,8 +120,8 @@ def _model_problems(graph: Graph) -> list[Problem]:
             Problem(
                 None,
                 "model",
-                f"{len(dynamic)} tensors have dynamic shapes, first tensor {dynamic[0]}{because}",
-                "give the network a static batch of 1 and convert again",
+                f"{len(dynamic)} tensors have dynamic shapes, first tensor {dynamic[0]}{because}.",
+                "Give the network a static batch of 1 and convert again.",
             )
         )
     if is_int8_network(graph):
@@ -143,8 +135,8 @@ def _model_problems(graph: Graph) -> list[Problem]:
                 Problem(
                     None,
                     "model",
-                    f"the {' and '.join(floats)} of this int8 network {'is' if len(floats) == 1 else 'are'} float32,"
-                    " which costs arena, time and code for converting",
+                    f"The {' and '.join(floats)} of this int8 network {'is' if len(floats) == 1 else 'are'} float32,"
+                    " which costs arena, time and code for converting.",
                     _CONVERT,
                     "warning",
                 )
@@ -156,8 +148,8 @@ def _model_problems(graph: Graph) -> list[Problem]:
             Problem(
                 None,
                 "model",
-                f"{len(dead)} tensors are used by no operator, yet {size:,} B are planned for them",
-                "convert the model again; edgekit leaves such tensors out",
+                f"{len(dead)} tensors are used by no operator, yet {size:,} B are planned for them.",
+                "Convert the model again; edgekit leaves such tensors out.",
                 "warning",
             )
         )

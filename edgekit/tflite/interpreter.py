@@ -110,7 +110,11 @@ def probe(model: bytes) -> str | None:
     """
     try:
         done = subprocess.run(
-            [sys.executable, str(_WORKER)], input=model, capture_output=True, timeout=_PROBE_TIMEOUT_S, check=False
+            [sys.executable, str(_WORKER)],
+            input=model,
+            capture_output=True,
+            timeout=_PROBE_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return f"it did not finish one inference within {_PROBE_TIMEOUT_S} s"
@@ -162,14 +166,15 @@ def _load_runtime() -> tuple[Any, str]:
     except ImportError:
         pass
     try:
-        import ai_edge_litert.interpreter as module
         from importlib.metadata import version
+
+        import ai_edge_litert.interpreter as module
 
         return module, f"ai-edge-litert {version('ai-edge-litert')}"
     except ImportError as error:
         raise TaskError(
             "No TFLite interpreter is installed.",
-            "Install one: `pip install tflite-runtime 'numpy<2'` up to Python 3.11, `pip install ai-edge-litert` later.",
+            "Up to Python 3.11 `pip install tflite-runtime 'numpy<2'`, later `pip install ai-edge-litert`.",
         ) from error
 
 

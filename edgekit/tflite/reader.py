@@ -22,6 +22,7 @@ _MAX_ITEMS: Final = 100_000
 MAX_MODEL_BYTES: Final = 512 * 1024**2
 """Largest accepted file; the flatbuffer format ends at 2 GB, no board here holds a tenth of this."""
 
+
 def read_model_file(path: Path) -> bytes:
     """Return the content of a .tflite file, having checked its size and identifier.
 

@@ -1,6 +1,6 @@
 """The process that runs TFLite Micro for :mod:`edgekit.tflite.tflm`; it imports nothing of edgekit.
 
-Arguments: a folder with ``model.tflite`` and perhaps ``inputs.npy`` (outputs go to ``outputs.npy``), and the arena size.
+Arguments: a folder with ``model.tflite`` and perhaps ``inputs.npy`` (outputs go to ``outputs.npy``); the arena size.
 TFLite Micro itself prints its allocations to stderr.
 """
 

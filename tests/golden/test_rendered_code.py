@@ -16,9 +16,9 @@ from rendering import STRICT, compilers, make_spec, run
 
 from edgekit.codegen.environment import render
 from edgekit.codegen.literals import c_bytes, c_int8
-from edgekit.tflite.operators import ADD_METHODS, CMSIS_NN_INT8, CUSTOM_ADD_METHODS
 from edgekit.codegen.project import ProjectSpec, render_project
 from edgekit.codegen.resolver import Registration
+from edgekit.tflite.operators import ADD_METHODS, CMSIS_NN_INT8, CUSTOM_ADD_METHODS
 
 HERE = Path(__file__).parent
 Unpack = Callable[[Mapping[str, bytes | str]], Path]

@@ -14,9 +14,9 @@ from rendering import make_board, run
 from tiny import TINY_MODEL, tiny_graph
 
 from edgekit import __version__
-from edgekit.tflite.operators import ADD_METHODS, CMSIS_NN_INT8
 from edgekit.codegen.project import ProjectSpec, render_project
 from edgekit.codegen.resolver import Registration
+from edgekit.tflite.operators import ADD_METHODS, CMSIS_NN_INT8
 from edgekit.tflite.reader import read_graph
 from edgekit.tflite.writer import write_model
 

@@ -6,10 +6,11 @@ import pytest
 
 from edgekit.boards.catalog import load_catalog
 from edgekit.boards.kernels import KERNEL_LIBRARIES, KernelLibrary
-from edgekit.tflite.operators import ADD_METHODS, CMSIS_NN_INT8, INT8_HEADERS, OPERATOR_SINCE
-from edgekit.codegen.resolver import missing_kernels, registrations, release_day
+from edgekit.codegen.resolver import registrations
 from edgekit.errors import InputError
 from edgekit.tflite.graph import Graph, Op, Tensor
+from edgekit.tflite.operators import ADD_METHODS, CMSIS_NN_INT8, INT8_HEADERS, OPERATOR_SINCE
+from edgekit.tflite.support import missing_kernels, release_day
 
 NEW = "2026-08-20"
 

@@ -1,0 +1,85 @@
+"""Which operators of a model TFLite Micro can run, in which release."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from edgekit.tflite.graph import Graph
+from edgekit.tflite.operators import ADD_METHODS, CUSTOM_ADD_METHODS, DEFAULT_REMEDY, OPERATOR_SINCE, REMEDIES
+
+_DATE: Final = re.compile(r"\b20\d\d-\d\d(?:-\d\d)?\b")
+
+
+@dataclass(frozen=True, slots=True)
+class MissingKernel:
+    """An operator that TFLite Micro cannot run.
+
+    Attributes
+    ----------
+    index:
+        Its place among the operators.
+    op:
+        Its name.
+    problem, remedy:
+        One sentence each.
+    """
+
+    index: int
+    op: str
+    problem: str
+    remedy: str
+
+
+def release_day(text: str) -> str | None:
+    """Return the day of the TFLite Micro release that a board profile describes (``sdk.tflm_release``).
+
+    Returns
+    -------
+    str | None
+        ISO date or month, the last one named in ``text``; ``None`` when there is none.
+    """
+    days = _DATE.findall(text)
+    return days[-1] if days else None
+
+
+def missing_kernels(graph: Graph, release: str | None = None) -> tuple[MissingKernel, ...]:
+    """Return the operators of ``graph`` that TFLite Micro has no kernel for, in file order.
+
+    Parameters
+    ----------
+    graph:
+        The model.
+    release:
+        Day of the TFLite Micro in use (ISO); when ``None`` it is taken to have every kernel.
+    """
+    missing = []
+    for op in graph.ops:
+        if op.kind == "CUSTOM":
+            if op.custom_code not in CUSTOM_ADD_METHODS:
+                missing.append(MissingKernel(op.index, op.label, *_custom_problem(op.custom_code)))
+        elif op.kind not in ADD_METHODS:
+            problem = "TFLite Micro has no kernel for it."
+            if op.kind in ("CALL_ONCE", "IF", "WHILE"):
+                problem = "It runs further subgraphs, which edgekit does not support."
+            missing.append(MissingKernel(op.index, op.kind, problem, REMEDIES.get(op.kind, DEFAULT_REMEDY)))
+        elif release is not None and release < OPERATOR_SINCE.get(op.kind, ""):
+            missing.append(
+                MissingKernel(
+                    op.index,
+                    op.kind,
+                    f"The SDK's TFLite Micro is of {release}, its kernel of {OPERATOR_SINCE[op.kind]}.",
+                    "Replace it in the network, or use a newer TFLite Micro.",
+                )
+            )
+    return tuple(missing)
+
+
+def _custom_problem(name: str) -> tuple[str, str]:
+    if name.startswith("Flex"):
+        return (
+            "It is an operator of full TensorFlow, which no microcontroller runs.",
+            "Convert with TFLITE_BUILTINS_INT8 alone, without SELECT_TF_OPS.",
+        )
+    return "It is a custom operator that edgekit has no kernel for.", DEFAULT_REMEDY
