@@ -170,7 +170,9 @@ def _work(
     from edgekit.pipeline import Work
     from edgekit.training.options import TrainingOptions
 
-    return Work(folder, TrainingOptions(epochs=epochs, flip=flip, seed=seed, weights=weights), samples)
+    patience = max(3, epochs // 3)
+    options = TrainingOptions(epochs=epochs, patience=patience, flip=flip, seed=seed, weights=weights)
+    return Work(folder, options, samples)
 
 
 def _make(

@@ -104,16 +104,22 @@ def abi_of_core(core: str) -> Abi:
 
 def release_margin(arena: Arena, board: BoardProfile) -> int:
     """Return the bytes to keep free because the board's SDK ships another TFLite Micro than the verified one."""
-    if board.linux or _VERIFIED_MONTH in board.sdk.tflm_release:
+    if board.linux or _ships_verified(board):
         return 0
     return align(-(-arena.tail // _MARGIN_OF_TAIL))
+
+
+def _ships_verified(board: BoardProfile) -> bool:
+    """Whether the SDK comes with the verified release; a library that the user builds may be any."""
+    release = board.sdk.tflm_release
+    return _VERIFIED_MONTH in release and "you build" not in release
 
 
 def release_note(board: BoardProfile) -> str:
     """Return what a reader has to know of the release behind the arena's figures."""
     if board.linux:
         return "On Linux, memory is allocated as needed: the arena is an estimate of activations and packed weights."
-    if _VERIFIED_MONTH in board.sdk.tflm_release:
+    if _ships_verified(board):
         return f"Arena rules: {VERIFIED_RELEASE.name}."
     return (
         f"Arena rules are those of {VERIFIED_RELEASE.name}; {board.sdk.tflm_package} has {board.sdk.tflm_release},"

@@ -75,7 +75,7 @@ def _latency_note(record: BenchRecord) -> str:
 def _arena_note(record: BenchRecord) -> str:
     arena = record.arena
     if record.board == HOST_BOARD:
-        return "measured on this 64-bit host: more than on a board" if arena.measured else ""
+        return "of this 64-bit host with reference kernels, not of the board" if arena.measured else ""
     if arena.predicted is None or arena.measured is None:
         return ""
     difference = arena.measured - arena.predicted

@@ -80,7 +80,8 @@ def print_choice(console: Console, record: FitRecord) -> None:
     arena = chosen.arena
     console.print(
         f"  arena {arena.total:,} B ({arena.basis})"
-        f" = head {arena.head:,} + scratch {arena.scratch:,} + tail {arena.tail:,}"
+        f" = head {arena.head:,} + scratch {arena.scratch:,} + tail {arena.tail:,};"
+        f" {arena.need:,} B to set aside, margin included"
     )
     console.print(
         f"  image {format_size(chosen.flash.total)} = model {chosen.flash.model:,} B (exact)"

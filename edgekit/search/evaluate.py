@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 
 from edgekit.boards.kernels import KernelLibrary
 from edgekit.boards.profile import BoardProfile
@@ -70,7 +71,13 @@ def bindings(
             budget.flash_bytes,
             lambda need: f"--flash {int(need)} ({format_size(int(need))})",
         ),
-        ("latency", latency.estimate, budget.latency_ms, lambda need: f"--max-latency {format_ms(need)}"),
+        (
+            "latency",
+            latency.estimate,
+            budget.latency_ms,
+            # Rounded up, and without a space: what is shown can be typed, and then it fits.
+            lambda need: f"--max-latency {ceil(need)}ms ({format_ms(need)})",
+        ),
     )
     return tuple(
         Binding(limit=limit, need=need, have=have, unlock=unlock(need))

@@ -244,6 +244,10 @@ OPTION_TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         "DepthwiseConv2DOptions",
         {**_STRIDES, "depth_multiplier": "DepthMultiplier", **_ACTIVATION, **_DILATION},
     ),
+    "TRANSPOSE_CONV": (
+        "TransposeConvOptions",
+        {**_STRIDES, **_ACTIVATION, "quantized_bias_type": "QuantizedBiasType"},
+    ),
     "FULLY_CONNECTED": (
         "FullyConnectedOptions",
         {

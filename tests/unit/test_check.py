@@ -48,8 +48,8 @@ def test_a_plain_convolution_has_no_problems() -> None:
 @pytest.mark.parametrize(
     ("kind", "custom", "shown", "remedy"),
     [
-        ("CUSTOM", "FlexErf", "FlexErf", "Select TF"),
-        ("CUSTOM", "MyLayer", "MyLayer", "custom layer"),
+        ("CUSTOM", "FlexErf", "FlexErf", "SELECT_TF_OPS"),
+        ("CUSTOM", "MyLayer", "MyLayer", "Replace it"),
         ("GELU", "", "GELU", "RELU6"),
         ("WHILE", "", "WHILE", "control flow"),
         ("BUILTIN_999", "", "BUILTIN_999", "Replace it"),
@@ -72,7 +72,7 @@ def test_a_custom_operator_that_tflite_micro_has_is_no_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("places", "said"), [((0,), "the input of"), ((3,), "the output of"), ((0, 3), "the input and output of")]
+    ("places", "said"), [((0,), "The input of"), ((3,), "The output of"), ((0, 3), "The input and output of")]
 )
 def test_float_ends_of_an_int8_network_are_pointed_out(places: tuple[int, ...], said: str) -> None:
     body = INT8_CONVOLUTION
