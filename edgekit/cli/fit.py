@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from edgekit.training.options import OnProgress, TrainingProgress
 
 DEFAULT_BUILD = Path("edgekit-build")
-_DEFAULT_CLASSES = 1000
+_DEFAULT_CLASSES = 10
 
 
 @click.command("fit")

@@ -49,7 +49,9 @@ def command(arch: Arch | None, grid: Grid, classes: int, channels: str, as_json:
             if paper and (classes, channels) == (1000, "3")
             else "",
         )
-    Console().print(table)
+    stdout = Console()
+    # A pipe has no width; a table of figures must not be cut there.
+    (stdout if stdout.is_terminal else Console(width=120)).print(table)
 
 
 def _entry(spec: NetworkSpec) -> dict[str, object]:

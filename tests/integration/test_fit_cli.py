@@ -24,8 +24,6 @@ from edgekit.search.records import FitRecord
 from edgekit.search.search import search
 from edgekit.search.space import search_space
 
-pytestmark = pytest.mark.xdist_group("fit_cli")
-
 DOCUMENT = {"schema", "board", "budget", "chosen", "candidates"}
 DOCUMENT_ADDED = {"notes", "measurements", "accuracy", "calibration"}
 CANDIDATE = {
@@ -195,7 +193,7 @@ def test_more_classes_and_channels_cost_what_they_must(capsys: pytest.CaptureFix
     own = ("--board", "mps2-an386")
     few, many, gray = (
         {(c["alpha"], c["resolution"], c["kernels"]): c for c in fit(capsys, *own, *more)["candidates"]}
-        for more in (("--classes", "2"), (), ("--classes", "2", "--channels", "1"))
+        for more in (("--classes", "2"), ("--classes", "1000"), ("--classes", "2", "--channels", "1"))
     )
     key = (0.25, 96, "reference")
     assert many[key]["classes"] == 1000

@@ -15,8 +15,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 
-pytestmark = pytest.mark.xdist_group("wheel")
-
 RENDER = """
 import sys
 from pathlib import Path
@@ -135,11 +133,7 @@ def test_the_command_searches_and_lists_boards_from_another_folder(installed: Pa
     fit = run(command, "fit", "--board", "esp32s3", "--search-only", "--json", cwd=elsewhere)
     document = json.loads(fit.stdout)
     assert len(document["candidates"]) == 40
-    assert fit.returncode == (0 if document["chosen"] else 1), fit.stderr
-    two = run(
-        command, "fit", "--board", "esp32s3", "--search-only", "--json", "--classes", "2", cwd=elsewhere
-    )
-    assert two.returncode == 0 and json.loads(two.stdout)["chosen"]["fits"]
+    assert fit.returncode == 0 and document["chosen"]["fits"], fit.stderr
     assert list(elsewhere.iterdir()) == []
 
 
