@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -87,6 +89,8 @@ def process_rows(models: Path) -> Iterator[Row]:
                 "--json",
             ]
         costs = measure_processes(commands)
+        for grid, points in (("paper", 20), ("fine", 247)):
+            yield _points_row(grid, points, [*search, grid, "--json"])
     limits = dict(zip(list(commands)[1:5], (0.3, 1.0, 2.0, 0.5), strict=False))
     for command, cost in costs.items():
         limit = limits.get(command)
@@ -98,6 +102,16 @@ def process_rows(models: Path) -> Iterator[Row]:
         yield _peak_row(cost, 150 if command.endswith("paper") else None)
     if not tflm_available():
         yield _no_wheel("TFLM's own arena")
+
+
+def _points_row(grid: str, points: int, command: Sequence[str]) -> Row:
+    """Check that a search looks at the whole grid; its exit status is 1 when none of it fits the board."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    document = json.loads(done.stdout) if done.returncode in (0, 1) and done.stdout else {"candidates": []}
+    seen = len({(c["alpha"], c["resolution"]) for c in document["candidates"]})
+    chosen = document.get("chosen")
+    note = f"chosen {chosen['alpha']:g}/{chosen['resolution']}" if chosen else "nothing chosen"
+    return Row(f"points searched, --grid {grid}", f"{points}", f"{seen}", seen == points, note)
 
 
 def _peak_row(cost: ProcessCost, limit_mb: int | None) -> Row:

@@ -129,7 +129,7 @@ def command(
     if not search_only:
         check_writable(output)
     with _bar(console) as bar:
-        task = bar.add_task("Searching", total=len(space))
+        task = bar.add_task("Searching", total=len(space), info="")
         record = search(board, budget, space, lambda done: bar.update(task, completed=done))
     print_candidates(console, record, board)
     if record.chosen is None:
@@ -220,8 +220,6 @@ def _bar(console: Console) -> Iterator[Progress]:
         TextColumn("{task.fields[info]}"),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        add = bar.add_task
-        bar.add_task = lambda *args, **kwargs: add(*args, **{"info": "", **kwargs})  # type: ignore[method-assign]
         yield bar
 
 
@@ -242,7 +240,7 @@ class _RichReporter:
             self._bar.remove_task(self._task)
         if not self._console.is_terminal:
             self._console.print(f"{text} ...", markup=False)
-        self._task = self._bar.add_task(text, total=None)
+        self._task = self._bar.add_task(text, total=None, info="")
 
     def note(self, text: str) -> None:
         self._console.print(text, style="yellow", markup=False)

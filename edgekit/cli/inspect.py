@@ -58,9 +58,10 @@ def command(
     chosen = kernels or (board.kernels[0] if board else "reference")
     budget = Budget.of_board(board, ram, flash, max_latency) if board else None
     record = inspect_model(content, graph, board, chosen, budget)
-    record = record.with_host_verdict(probe(content))
     if tflm:
         record = record.model_copy(update={"tflm_host_arena": measure_tflm(content).total})
+    else:
+        record = record.with_host_verdict(probe(content))
     print_inspection(stderr_console(), record, graph, model)
     if as_json:
         click.echo(record.model_dump_json(by_alias=True, indent=2))
