@@ -297,9 +297,9 @@ def _accuracy(network: _Network, reporter: Reporter) -> tuple[AccuracyFigures | 
             {
                 "phase": epoch.phase,
                 "loss": epoch.loss,
-                "accuracy": epoch.accuracy,
+                "accuracy": 100 * epoch.accuracy,
                 "validation_loss": epoch.validation_loss,
-                "validation_accuracy": epoch.validation_accuracy,
+                "validation_accuracy": 100 * epoch.validation_accuracy,
             }
             for epoch in trained.history
         ],

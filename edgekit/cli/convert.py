@@ -210,9 +210,9 @@ def _document(
         if before is None or after is None
         else {
             "images": after.images,
-            "float": before.top1,
-            "int8": after.top1,
-            "drop": before.top1 - after.top1,
+            "float_top1": 100 * before.top1,
+            "int8_top1": 100 * after.top1,
+            "drop": 100 * (before.top1 - after.top1),
             "confusion": [list(row) for row in after.confusion],
             "basis": "measured",
         },
@@ -233,8 +233,8 @@ def _report(console: Console, document: dict[str, Any]) -> None:
         )
     if accuracy:
         console.print(
-            f"Top-1 on {accuracy['images']} images: float {accuracy['float']:.1%}, "
-            f"int8 {accuracy['int8']:.1%} (drop {100 * accuracy['drop']:.1f} points). "
+            f"Top-1 on {accuracy['images']} images: float {accuracy['float_top1']:.1f} %, "
+            f"int8 {accuracy['int8_top1']:.1f} % (drop {accuracy['drop']:.1f} points). "
             "Images that the model was trained with count too.",
             highlight=False,
         )

@@ -283,8 +283,8 @@ def test_convert_with_data_reports_accuracy(
     assert document["calibration"]["basis"] == "images"
     assert document["calibration"]["samples"] == 45
     assert document["accuracy"]["images"] == 45
-    assert document["accuracy"]["float"] == 41 / 45
-    assert document["accuracy"]["int8"] > 0.6
+    assert document["accuracy"]["float_top1"] == pytest.approx(100 * 41 / 45)
+    assert document["accuracy"]["int8_top1"] > 60
     assert sum(map(sum, document["accuracy"]["confusion"])) == 45
     assert document["model"]["bytes"] == output.stat().st_size
     assert "broken.jpg" in streams.err
