@@ -124,6 +124,11 @@ class HostArena(Record):
     predicted: int
     measured: int
 
+    @property
+    def excess(self) -> int:
+        """Bytes beyond the prediction."""
+        return max(0, self.measured - self.predicted)
+
 
 class Measurements(Record):
     """What was measured of the chosen model; ``host_arena`` is ``None`` without the tflite-micro wheel."""

@@ -1,0 +1,69 @@
+"""The winner is measured: when the real thing breaks the budget, the next candidate has its turn."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgekit.boards.catalog import get_board
+from edgekit.errors import TaskError
+from edgekit.pipeline import Made, Work, make
+from edgekit.search.budget import Budget
+from edgekit.search.records import FitRecord
+from edgekit.search.search import search
+from edgekit.search.space import search_space
+from edgekit.training.options import OnProgress, TrainingOptions
+
+BOARD = get_board("mps2-an386")
+BUDGET = Budget.of_board(BOARD, ram_bytes=40_000)
+
+
+class Notes:
+    """Keeps what the pipeline tells."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    @property
+    def training(self) -> OnProgress:
+        return lambda progress: None
+
+    def stage(self, text: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture(scope="module")
+def record() -> FitRecord:
+    found = search(BOARD, BUDGET, search_space("fine", "mobilenet_v1", 1, 3))
+    assert found.chosen is not None
+    return found
+
+
+def made(record: FitRecord, notes: Notes) -> Made:
+    return make(record, BOARD, BUDGET, Work(None, TrainingOptions(), samples=2), notes)
+
+
+def too_good(record: FitRecord) -> FitRecord:
+    """The same record, in which the candidate before the best that fits claims to fit as well."""
+    place = next(i for i, c in enumerate(record.candidates) if c.fits)
+    liar = record.candidates[place - 1].model_copy(update={"fits": True, "binding": ()})
+    return record.model_copy(update={"candidates": (liar, *record.candidates[place:])})
+
+
+def test_a_broken_budget_is_said_and_the_next_candidate_is_taken(record: FitRecord) -> None:
+    notes = Notes()
+    result = made(too_good(record), notes)
+    assert any("breaks the ram budget when measured" in note for note in notes.notes)
+    assert record.chosen is not None and result.record.chosen is not None
+    assert result.record.chosen.spec == record.chosen.spec
+    assert result.record.chosen.arena == record.chosen.arena
+    assert result.record.measurements is not None
+    assert result.record.measurements.model_bytes == record.chosen.flash.model
+
+
+def test_when_no_candidate_survives_that_is_an_error(record: FitRecord) -> None:
+    liar = too_good(record).candidates[0]
+    with pytest.raises(TaskError, match="No candidate stays within the budget"):
+        made(record.model_copy(update={"candidates": (liar,)}), Notes())
