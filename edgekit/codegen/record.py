@@ -14,13 +14,13 @@ from edgekit.boards.kernels import KernelLibrary
 from edgekit.boards.profile import Framework
 from edgekit.errors import InputError
 from edgekit.files import read_bytes
+from edgekit.search.records import Basis
 
 PROJECT_FILE: Final = "project.json"
 """Name of the record in a build folder."""
 PROJECT_SCHEMA: Final = "edgekit.project/1"
 
 Engine = Literal["tflm", "aot"]
-Basis = Literal["measured", "exact", "estimated", "published", "interpolated", "extrapolated"]
 
 _MAX_RECORD_BYTES: Final = 8 * 1024**2
 _MAX_MODEL_BYTES: Final = 512 * 1024**2
