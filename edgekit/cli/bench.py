@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import click
 
-from edgekit.cli.params import TIME
+from edgekit.cli.params import DEFAULT_BUILD, TIME
 from edgekit.errors import EdgekitError, InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from edgekit.codegen.record import FirmwareProject
     from edgekit.tflite.interpreter import HostInterpreter
 
-DEFAULT_BUILD: Final = Path("edgekit-build")
 _DEFAULT_BAUD: Final = 115_200
 _DEFAULT_INPUTS: Final = 5
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from edgekit.boards.profile import BoardProfile
-from edgekit.cli.params import SIZE, TIME, board_option
+from edgekit.cli.params import DEFAULT_BUILD, board_option, limit_options
 from edgekit.errors import InputError, TaskError
 from edgekit.files import check_writable, write_all
 from edgekit.mobilenet.architecture import ARCHS, Arch
@@ -33,11 +33,10 @@ from edgekit.search.search import search
 from edgekit.search.space import GRIDS, Grid, search_space
 
 if TYPE_CHECKING:
-    from edgekit.pipeline import Made, Work
+    from edgekit.pipeline import Work
     from edgekit.training.folder import ImageFolder
     from edgekit.training.options import OnProgress, TrainingProgress
 
-DEFAULT_BUILD = Path("edgekit-build")
 _DEFAULT_CLASSES = 10
 
 
@@ -53,9 +52,7 @@ _DEFAULT_CLASSES = 10
 @click.option(
     "--arch", type=click.Choice(ARCHS), default="mobilenet_v1", show_default=True, help="Architecture."
 )
-@click.option("--ram", type=SIZE, help="RAM limit for the arena, for example 256KB (default: the board's).")
-@click.option("--flash", type=SIZE, help="Flash limit for the image, for example 2MB (default: the board's).")
-@click.option("--max-latency", type=TIME, help="Latency limit, for example 400ms (default: the board's).")
+@limit_options
 @click.option(
     "--classes",
     type=click.IntRange(2, 100_000),
@@ -185,7 +182,7 @@ def _make(
     files = dict(made.files)
     if made.training is not None:
         files[TRAINING_FILE] = json.dumps(made.training, indent=2) + "\n"
-    stale = _stale(output, made)
+    stale = _stale(output, files)
     write_all(output, files)
     for path in stale:
         path.unlink(missing_ok=True)
@@ -193,20 +190,19 @@ def _make(
     return made.record
 
 
-def _stale(output: Path, made: Made) -> list[Path]:
-    """Return the files that an earlier fit wrote to ``output`` and this one does not."""
+def _stale(output: Path, files: Mapping[str, bytes | str]) -> list[Path]:
+    """Return what an earlier fit and its bench wrote to ``output`` and ``files`` does not replace."""
+    from edgekit.bench.record import BENCH_FILE
     from edgekit.codegen.record import PROJECT_FILE, load_project
     from edgekit.pipeline import TRAINING_FILE
 
     if not (output / PROJECT_FILE).exists():
         return []
     try:
-        earlier = {*load_project(output).files, "bench.json"}
+        earlier = {*load_project(output).files, TRAINING_FILE, BENCH_FILE}
     except InputError:
         return []
-    if made.training is None:
-        earlier.add(TRAINING_FILE)
-    return [output / name for name in sorted(earlier - set(made.files))]
+    return [output / name for name in sorted(earlier - files.keys())]
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import click
 
 from edgekit.boards.kernels import KERNEL_LIBRARIES, KernelLibrary
 from edgekit.boards.profile import BoardProfile
-from edgekit.cli.params import SIZE, TIME, board_option
+from edgekit.cli.params import board_option, limit_options
 from edgekit.errors import InputError
 from edgekit.report.console import stderr_console
 from edgekit.report.inspect import print_inspection
@@ -27,9 +27,7 @@ from edgekit.tflite.tflm import measure_tflm
     type=click.Choice(KERNEL_LIBRARIES),
     help="Kernel library (default: the board's best, else reference).",
 )
-@click.option("--ram", type=SIZE, help="RAM limit for the arena (default: the board's).")
-@click.option("--flash", type=SIZE, help="Flash limit for the image (default: the board's).")
-@click.option("--max-latency", type=TIME, help="Latency limit (default: the board's).")
+@limit_options
 @click.option("--tflm", is_flag=True, help="Measure the arena with real TFLite Micro on this host as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print the document to stdout.")
 def command(
@@ -58,9 +56,9 @@ def command(
     chosen = kernels or (board.kernels[0] if board else "reference")
     budget = Budget.of_board(board, ram, flash, max_latency) if board else None
     record = inspect_model(content, graph, board, chosen, budget)
-    if tflm:
+    if record.runs and tflm:
         record = record.model_copy(update={"tflm_host_arena": measure_tflm(content).total})
-    else:
+    elif record.runs:
         record = record.with_host_verdict(probe(content))
     print_inspection(stderr_console(), record, graph, model)
     if as_json:

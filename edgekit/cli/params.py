@@ -107,6 +107,9 @@ class BoardParam(_BoardType):
         ]
 
 
+DEFAULT_BUILD: Final = Path("edgekit-build")
+"""The build folder, as long as no other is named."""
+
 SIZE: Final = SizeParam()
 TIME: Final = TimeParam()
 BOARD: Final = BoardParam()
@@ -138,6 +141,20 @@ def board_option(required: bool = False) -> Callable[[_Command], _Command]:
         return option(boards_dir_option(command))
 
     return decorate
+
+
+def limit_options(command: _Command) -> _Command:
+    """Add ``--ram`` and ``--flash`` (bytes) and ``--max-latency`` (ms), each ``None`` unless given."""
+    ram = click.option(
+        "--ram", type=SIZE, help="RAM limit for the arena, for example 256KB (default: the board's)."
+    )
+    flash = click.option(
+        "--flash", type=SIZE, help="Flash limit for the image, for example 2MB (default: the board's)."
+    )
+    latency = click.option(
+        "--max-latency", type=TIME, help="Latency of one inference, for example 400ms (default: the board's)."
+    )
+    return ram(flash(latency(command)))
 
 
 def _boards_dirs(ctx: click.Context | None) -> tuple[Path, ...]:

@@ -94,9 +94,14 @@ class InspectRecord(Record):
     problems: tuple[ProblemEntry, ...]
     tflm_host_arena: int | None = None
 
+    @property
+    def runs(self) -> bool:
+        """Whether nothing that is known of the model keeps it from running."""
+        return not any(problem.severity == "error" for problem in self.problems)
+
     def with_host_verdict(self, refusal: str | None) -> InspectRecord:
-        """Return the record with the host interpreter's refusal as a problem, where nothing else explains it."""
-        if refusal is None or any(problem.severity == "error" for problem in self.problems):
+        """Return the record with the host interpreter's refusal, if there is one, as a problem."""
+        if refusal is None:
             return self
         entry = ProblemEntry(
             index=None,

@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from edgekit.tflite.graph import Graph, Op
-from edgekit.tflite.support import missing_kernels
+from edgekit.tflite.support import Problem, missing_kernels
 
 _CONVERT: Final = "Convert it again with `edgekit convert`, which gives int8 in and out and a static batch."
 _DYNAMIC_BATCH_OPS: Final = frozenset({"SHAPE", "PACK", "STRIDED_SLICE"})
 _WEIGHTED: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})
-
-Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One problem of a model.
-
-    Attributes
-    ----------
-    index:
-        Operator index; ``None`` where it is about the model as a whole.
-    op:
-        Operator name, or ``"model"``.
-    severity:
-        ``error``: TFLite Micro cannot run the model. ``warning``: it can, at a price.
-    """
-
-    index: int | None
-    op: str
-    problem: str
-    remedy: str
-    severity: Severity = "error"
 
 
 def check_graph(graph: Graph, release: str | None = None) -> list[Problem]:
@@ -44,10 +20,7 @@ def check_graph(graph: Graph, release: str | None = None) -> list[Problem]:
     release:
         Day of the TFLite Micro in use (ISO); when ``None`` it is taken to have every kernel.
     """
-    problems = [
-        Problem(missing.index, missing.op, missing.problem, missing.remedy)
-        for missing in missing_kernels(graph, release)
-    ]
+    problems = [*missing_kernels(graph, release)]
     for op in graph.ops:
         problems += _operator_problems(graph, op)
     problems += _model_problems(graph)

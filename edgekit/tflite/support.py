@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.operators import ADD_METHODS, CUSTOM_ADD_METHODS, DEFAULT_REMEDY, OPERATOR_SINCE, REMEDIES
@@ -12,24 +12,28 @@ from edgekit.tflite.operators import ADD_METHODS, CUSTOM_ADD_METHODS, DEFAULT_RE
 _DATE: Final = re.compile(r"\b20\d\d-\d\d(?:-\d\d)?\b")
 
 
+Severity = Literal["error", "warning"]
+
+
 @dataclass(frozen=True, slots=True)
-class MissingKernel:
-    """An operator that TFLite Micro cannot run.
+class Problem:
+    """One problem of a model.
 
     Attributes
     ----------
     index:
-        Its place among the operators.
+        Operator index; ``None`` where it is about the model as a whole.
     op:
-        Its name.
-    problem, remedy:
-        One sentence each.
+        Operator name, or ``"model"``.
+    severity:
+        ``error``: TFLite Micro cannot run the model. ``warning``: it can, at a price.
     """
 
-    index: int
+    index: int | None
     op: str
     problem: str
     remedy: str
+    severity: Severity = "error"
 
 
 def release_day(text: str) -> str | None:
@@ -44,7 +48,7 @@ def release_day(text: str) -> str | None:
     return days[-1] if days else None
 
 
-def missing_kernels(graph: Graph, release: str | None = None) -> tuple[MissingKernel, ...]:
+def missing_kernels(graph: Graph, release: str | None = None) -> tuple[Problem, ...]:
     """Return the operators of ``graph`` that TFLite Micro has no kernel for, in file order.
 
     Parameters
@@ -58,15 +62,15 @@ def missing_kernels(graph: Graph, release: str | None = None) -> tuple[MissingKe
     for op in graph.ops:
         if op.kind == "CUSTOM":
             if op.custom_code not in CUSTOM_ADD_METHODS:
-                missing.append(MissingKernel(op.index, op.label, *_custom_problem(op.custom_code)))
+                missing.append(Problem(op.index, op.label, *_custom_problem(op.custom_code)))
         elif op.kind not in ADD_METHODS:
             problem = "TFLite Micro has no kernel for it."
             if op.kind in ("CALL_ONCE", "IF", "WHILE"):
                 problem = "It runs further subgraphs, which edgekit does not support."
-            missing.append(MissingKernel(op.index, op.kind, problem, REMEDIES.get(op.kind, DEFAULT_REMEDY)))
+            missing.append(Problem(op.index, op.kind, problem, REMEDIES.get(op.kind, DEFAULT_REMEDY)))
         elif release is not None and release < OPERATOR_SINCE.get(op.kind, ""):
             missing.append(
-                MissingKernel(
+                Problem(
                     op.index,
                     op.kind,
                     f"The SDK's TFLite Micro is of {release}, its kernel of {OPERATOR_SINCE[op.kind]}.",
