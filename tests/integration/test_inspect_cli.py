@@ -78,8 +78,9 @@ def test_real_tflite_micro_measures_when_asked(tiny: Path, capsys: pytest.Captur
     assert measured > inspect(capsys, tiny)[0]["arena"]["total"]
 
 
+@pytest.mark.parametrize("more", [(), ("--tflm",)], ids=["plain", "tflm"])
 def test_an_operator_without_a_kernel_is_told_first_and_fails(
-    tiny_model: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    more: tuple[str, ...], tiny_model: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     graph = read_graph(tiny_model)
     out = replace(graph.output, index=len(graph.tensors))
@@ -87,7 +88,7 @@ def test_an_operator_without_a_kernel_is_told_first_and_fails(
     graph = replace(graph, tensors=(*graph.tensors, out), ops=(*graph.ops, op), outputs=(out.index,))
     path = tmp_path / "odd.tflite"
     path.write_bytes(write_model(graph))
-    document, text = inspect(capsys, path, "--board", "mps2-an386", status=1)
+    document, text = inspect(capsys, path, "--board", "mps2-an386", *more, status=1)
     problem = document["problems"][0]
     assert (problem["index"], problem["op"], problem["severity"]) == (6, "RELU_N1_TO_1", "error")
     assert "RELU6" in problem["remedy"] and document["fits"] is False
