@@ -1,0 +1,39 @@
+"""ADD, and functions of one int8: RELU, RELU6, QUANTIZE (``ek_add.c``, ``ek_lookup.c``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """The sum of two tensors of one shape."""
+
+    size: int
+
+    @property
+    def leads(self) -> tuple[int, ...]:
+        """Each output is written after the inputs of the same index were read."""
+        return (0, 0)
+
+    @property
+    def scratch(self) -> int:
+        """None."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A table of 256 answers, applied to each element."""
+
+    size: int
+
+    @property
+    def leads(self) -> tuple[int, ...]:
+        """Each output is written after the input of the same index was read."""
+        return (0,)
+
+    @property
+    def scratch(self) -> int:
+        """None."""
+        return 0
