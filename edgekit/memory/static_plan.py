@@ -1,0 +1,91 @@
+"""Memory plans made ahead of time, with or without overlap of an operator's input and output.
+
+A chain of operators, as MobileNet V1 is one, gets the least plan there is. Any other graph gets the best of several
+heuristics; TFLite Micro's own plan is among them, so that none is worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from edgekit.memory.chain import find_chain, plan_chain
+from edgekit.memory.greedy import MemoryPlan, plan_greedy
+from edgekit.memory.lifetimes import Buffer, align
+from edgekit.memory.overlap import Leads, Overlap, grid_leads, least_peak
+from edgekit.memory.placement import Placement
+from edgekit.memory.plan_check import check_plan
+
+__all__ = ["Overlap", "check_plan", "plan_lower_bound", "plan_static"]
+
+
+def plan_static(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> MemoryPlan:
+    """Return the least plan that can be found for ``buffers``; offsets are multiples of 16.
+
+    Parameters
+    ----------
+    buffers:
+        What is to be placed; sizes count rounded up to 16.
+    overlaps:
+        Inputs that outputs may grow into. Scratch is in none of them.
+
+    Returns
+    -------
+    MemoryPlan
+        Never larger than :func:`plan_greedy`'s, nor than the one without overlap. For chains it is the least of all:
+        without overlap its peak is :func:`lower_bound`.
+
+    Raises
+    ------
+    ValueError
+        If an overlap is between buffers that do not meet in one operator.
+    """
+    leads = grid_leads(buffers, overlaps)
+    aligned = [replace(buffer, size=align(buffer.size)) for buffer in buffers]
+    offsets = [0] * len(buffers)
+    exact = True
+    for members in _components(buffers):
+        place = {index: k for k, index in enumerate(members)}
+        part = [aligned[index] for index in members]
+        part_leads = {(place[i], place[o]): lead for (i, o), lead in leads.items() if i in place}
+        chain = find_chain(part, part_leads)
+        exact = exact and chain is not None
+        for index, offset in enumerate(plan_chain(chain) if chain else _plan_graph(part, part_leads)):
+            offsets[members[index]] = offset
+    if not exact:
+        # Its peak depends on the order of ties, so that it is made in the order given.
+        greedy = plan_greedy(aligned)
+        if greedy.peak < MemoryPlan(tuple(aligned), tuple(offsets)).peak:
+            offsets = list(greedy.offsets)
+    return MemoryPlan(tuple(buffers), tuple(offsets))
+
+
+def plan_lower_bound(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> int:
+    """Return bytes that no plan of ``buffers`` with ``overlaps`` can be below."""
+    return least_peak(buffers, grid_leads(buffers, overlaps))
+
+
+def _components(buffers: Sequence[Buffer]) -> list[list[int]]:
+    """Return the buffers in groups that no time connects, each in an order that does not depend on the given one."""
+    groups: list[list[int]] = []
+    end = None
+    for index in sorted(range(len(buffers)), key=lambda i: _rank(buffers[i])):
+        buffer = buffers[index]
+        if end is None or buffer.first > end:
+            groups.append([])
+            end = buffer.last
+        groups[-1].append(index)
+        end = max(end, buffer.last)
+    return groups
+
+
+def _rank(buffer: Buffer) -> tuple[int, ...]:
+    return (buffer.first, buffer.last, -buffer.size, buffer.tensor, buffer.op)
+
+
+def _plan_graph(buffers: Sequence[Buffer], leads: Leads) -> Sequence[int]:
+    """Return offsets for a graph that is no chain; with overlap, never more than without."""
+    start = _plan_graph(buffers, {}) if leads else plan_greedy(buffers).offsets
+    placement = Placement(buffers, leads, start)
+    placement.search()
+    return placement.offsets
