@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,9 +26,10 @@ from bench_exact import (
     wheel_points,
 )
 from bench_process import RUNS, ProcessCost, measure_processes
+from bench_rows import Row, make_console, print_rows
+from bench_target import target_section
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from edgekit.boards.catalog import get_board
 from edgekit.cli.main import show_error
@@ -50,17 +50,6 @@ BOARD = "esp32s3"
 BASELINE = 'python -c "import numpy"'
 EXACT = "0 B off"
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table; ``met`` is ``None`` where there is no target, or where nothing could be measured."""
-
-    metric: str
-    target: str
-    measured: str
-    met: bool | None
-    note: str = ""
 
 
 def process_rows(models: Path) -> Iterator[Row]:
@@ -210,40 +199,29 @@ def _tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
         yield from bar.track(items, description=what)
 
 
-def _print(console: Console, title: str, rows: Iterable[Row]) -> list[Row]:
-    shown = list(rows)
-    table = Table("metric", "target", "measured", "verdict", "", title=title, title_justify="left")
-    verdicts = {True: "[green]met[/]", False: "[bold red]MISSED[/]", None: "-"}
-    for row in shown:
-        table.add_row(row.metric, row.target, row.measured, verdicts[row.met], row.note)
-    console.print(table)
-    return shown
-
-
 def main() -> int:
     """Run everything, print the tables and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only the 4 corner points of each grid")
     quick = parser.parse_args().quick
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=140)
+    console = make_console()
     models = Path(os.environ.get("EDGEKIT_TEST_MODELS", ROOT.parent / "shared" / "models"))
     if not models.is_dir():
         console.print(f"Trained models are not at {models} (set EDGEKIT_TEST_MODELS); going without them.")
     start = time.monotonic()
     try:
         title = f"Whole processes: median of {RUNS} runs on {os.cpu_count()} CPUs, board {BOARD}"
-        rows = _print(console, title, process_rows(models))
-        rows += _print(
+        rows = print_rows(console, title, process_rows(models))
+        rows += print_rows(
             console, "Arena: predicted against TFLite Micro's own report", arena_rows(models, quick)
         )
+        rows += target_section(console, models)
         specs = conversion_points(quick)
         converted = [convert(spec, tflm_available()) for spec in _tracked(specs, "Converting")]
         title = "Predicted against converted with TensorFlow, 10 classes, random weights"
-        rows += _print(console, title, conversion_rows(converted))
+        rows += print_rows(console, title, conversion_rows(converted))
         largest = max(converted, key=lambda result: result.spec.mult_adds)
-        rows += _print(console, "Code generation", [codegen_row(largest.model)])
+        rows += print_rows(console, "Code generation", [codegen_row(largest.model)])
     except EdgekitError as error:
         show_error(error)
         return 1

@@ -1,0 +1,208 @@
+"""Cross compilers: finding them, and turning C sources into an ELF file."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from edgekit.build.cores import Core, Family, get_core
+from edgekit.build.elf import Elf
+from edgekit.build.ports import Port
+from edgekit.errors import TaskError
+
+_TIMEOUT_S: Final = 300
+_COMMON: Final = (
+    "-std=c99",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-g0",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-common",
+)
+_PART_SCRIPT: Final = """
+MEMORY { CODE (rx) : ORIGIN = 0x10000, LENGTH = 256M  RAM (rw) : ORIGIN = 0x20000000, LENGTH = 256M }
+SECTIONS
+{
+  .text : { *(.text .text.*) } > CODE
+  .rodata : { *(.rodata .rodata.* .srodata .srodata.*) } > CODE
+  .data : { *(.data .data.* .sdata .sdata.*) } > RAM
+  .bss (NOLOAD) : { *(.bss .bss.* .sbss .sbss.* COMMON) } > RAM
+  /DISCARD/ : { *(.ARM.exidx* .ARM.extab*) }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    program: str
+    apt: str
+    brew: str
+    specs: str = ""
+    """Selects the C library where the compiler comes without one; others have it built in."""
+
+
+_COMPILERS: Final[Mapping[Family, _Compiler]] = {
+    "arm": _Compiler(
+        "arm-none-eabi-gcc",
+        "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+        "--cask gcc-arm-embedded",
+    ),
+    "riscv": _Compiler(
+        "riscv64-unknown-elf-gcc",
+        "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
+        "riscv-software-src/riscv/riscv-gnu-toolchain",
+        "picolibc.specs",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What to compile.
+
+    Attributes
+    ----------
+    files:
+        C sources that exist.
+    include:
+        Folders to look for headers in.
+    defines:
+        ``NAME`` or ``NAME=VALUE``.
+    texts:
+        Further sources and headers by file name, such as generated ones; they are written to the build's folder,
+        which is searched for headers as well.
+    optimize:
+        The level of optimization.
+    """
+
+    files: tuple[Path, ...]
+    include: tuple[Path, ...] = ()
+    defines: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    optimize: str = "-O2"
+
+
+def find_compiler(core: Core) -> Path:
+    """Return the C compiler for ``core``.
+
+    Raises
+    ------
+    TaskError
+        If it is not installed; the hint names the packages.
+    """
+    compiler = _COMPILERS[core.family]
+    found = shutil.which(compiler.program)
+    if found is None:
+        raise TaskError(
+            f"The compiler for {core.name}, {compiler.program}, is not installed.",
+            f"Install it: `apt-get install {compiler.apt}`, or on macOS `brew install {compiler.brew}`.",
+        )
+    return Path(found)
+
+
+def compiler_version(core: Core) -> str:
+    """Return what the compiler says of itself: ``"arm-none-eabi-gcc (...) 12.2.1"``."""
+    said = _run([str(find_compiler(core)), "--version"], Path.cwd())
+    return said.splitlines()[0]
+
+
+def build_program(port: Port, sources: Sources) -> Elf:
+    """Compile and link a program for the machine of ``port``, with the port's own sources.
+
+    Raises
+    ------
+    TaskError
+        If the compiler is missing, or what it says when it refuses the sources.
+    """
+    whole = Sources(
+        (*sources.files, *port.sources),
+        (*sources.include, port.path.parent),
+        (*sources.defines, *port.defines),
+        sources.texts,
+        sources.optimize,
+    )
+    link = ("-nostartfiles", f"-L{port.path}", f"-T{port.path / port.script}", "-Wl,--fatal-warnings")
+    return _build(get_core(port.core), whole, link)
+
+
+def build_part(core: Core, sources: Sources, roots: Sequence[str], *, libc: bool = False) -> Elf:
+    """Compile ``sources`` and keep what the functions ``roots`` need of them; the result cannot be run.
+
+    It tells how much flash and RAM that part of a program takes, with or without what it calls of the C library.
+
+    Raises
+    ------
+    TaskError
+        As :func:`build_program`.
+    """
+    link = ["-nostartfiles", "-Wl,--entry=0", *(f"-Wl,--undefined={root}" for root in roots), "-Tpart.ld"]
+    link += [] if libc else ["-nodefaultlibs", "-Wl,--unresolved-symbols=ignore-all"]
+    return _build(core, replace(sources, texts={**sources.texts, "part.ld": _PART_SCRIPT}), link)
+
+
+def _build(core: Core, sources: Sources, link: Sequence[str]) -> Elf:
+    compiler = find_compiler(core)
+    with tempfile.TemporaryDirectory(prefix="edgekit-build-") as name:
+        folder = Path(name)
+        for text_name, text in sources.texts.items():
+            (folder / text_name).write_text(text, encoding="utf-8")
+        files = [*sources.files, *(folder / n for n in sources.texts if n.endswith(".c"))]
+        elf = folder / "program.elf"
+        command = [
+            str(compiler),
+            *core.flags,
+            *_library(core, compiler),
+            *_COMMON,
+            sources.optimize,
+            *(f"-D{define}" for define in sources.defines),
+            *(f"-I{path}" for path in (*sources.include, folder)),
+            *map(str, files),
+            *link,
+            "-Wl,--gc-sections",
+            "-Wl,--build-id=none",
+            "-o",
+            str(elf),
+        ]
+        _run(command, folder)
+        return Elf(elf.read_bytes())
+
+
+def _library(core: Core, compiler: Path) -> list[str]:
+    specs = _COMPILERS[core.family].specs
+    if not specs:
+        return []
+    # What the compiler does not find it echoes as it is.
+    found = _run([str(compiler), f"-print-file-name={specs}"], Path.cwd()).strip()
+    return [] if found == specs else [f"--specs={specs}"]
+
+
+def _run(command: Sequence[str], folder: Path) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TaskError(
+            f"{Path(command[0]).name} did not finish within {_TIMEOUT_S} s.", "Try again on a calmer machine."
+        ) from error
+    if done.returncode:
+        raise TaskError(
+            f"{Path(command[0]).name} could not build the program.",
+            "What the compiler says is below; if the code is edgekit's own, report it.",
+            (done.stderr or done.stdout).strip().splitlines()[-30:],
+        )
+    return done.stdout

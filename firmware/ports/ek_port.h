@@ -1,0 +1,46 @@
+// What a platform gives to the firmware: a line of bytes, a counter, a stack to look at, and an end.
+//
+// A port is one folder that implements this header and brings the start-up code and the linker script. Start-up clears
+// .bss, copies .data, turns on the FPU where there is one, and calls main(); when main() returns, ek_port_exit() is
+// called. A fault ends in ek_port_exit() as well, after "\nfault <number>\n" has been written to the line.
+#ifndef EDGEKIT_PORTS_EK_PORT_H_
+#define EDGEKIT_PORTS_EK_PORT_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Writes all bytes, waiting for the line where needed.
+void ek_port_write(const void *bytes, size_t size);
+
+// Reads up to `size` bytes that have arrived and returns how many; does not wait.
+size_t ek_port_read(void *bytes, size_t size);
+
+// A counter that only goes up. A port may need calls that are no more than 2^32 ticks apart.
+uint64_t ek_port_ticks(void);
+
+// What a tick is. On a device that keeps time, `hertz` ticks are a second. An emulator counts instructions and keeps
+// no time: there `hertz` is 0, and `instructions` instructions take `ticks` ticks.
+typedef struct {
+  uint32_t hertz;
+  uint16_t instructions, ticks;
+} ek_port_rate;
+
+extern const ek_port_rate ek_port_tick_rate;
+
+// Ends the program: an emulator ends, a board resets. The status is 0 when all is well.
+void ek_port_exit(int status) __attribute__((noreturn));
+
+// The linker script's bounds of the stack (it grows downwards), and of RAM that the program leaves alone, where a
+// debugger or an emulator's loader may put data before the start. The names are addresses.
+extern uint32_t ek_stack_low[], ek_stack_high[];
+extern uint8_t ek_spare_start[], ek_spare_end[];
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // EDGEKIT_PORTS_EK_PORT_H_
