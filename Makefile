@@ -4,14 +4,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TARGET_STAMP := $(VENV)/.target-installed
+C_FILES = $(shell find firmware tests -path tests/golden -prune -o -name '*.[ch]' -print)
+C_FORMAT = $(BIN)/clang-format --style=file:firmware/.clang-format
 
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup setup-target demo test lint format bench code-sizes clean
 
 help:
 	@echo "make demo    the main job on real images, without hardware (installs what it needs)"
-	@echo "make test    lint, types, import direction and all tests"
+	@echo "make test    lint, types, import direction and all tests, also on emulated microcontrollers"
 	@echo "make bench   the benchmark: times, sizes and arenas, printed as tables"
 	@echo "make format  format the code"
+	@echo "make code-sizes  measure the aot engine's code anew, after a change to firmware/engine/aot"
 	@echo "make clean   remove the virtual environment and what demo and bench wrote"
 
 setup: $(STAMP)
@@ -20,24 +24,36 @@ $(STAMP): pyproject.toml tools/setup.sh
 	@tools/setup.sh $(PYTHON) $(VENV)
 	@touch $(STAMP)
 
+setup-target: $(TARGET_STAMP)
+
+$(TARGET_STAMP): tools/setup_target.sh | $(STAMP)
+	@tools/setup_target.sh
+	@touch $(TARGET_STAMP)
+
 demo: setup
 	@$(BIN)/python tools/demo.py
 
-lint: setup
+lint: setup setup-target
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(C_FORMAT) --dry-run -Werror $(C_FILES)
+	tools/lint_c.sh
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile
 
-bench: setup
+bench: setup setup-target
 	@$(BIN)/python tools/bench.py
+
+code-sizes: setup setup-target
+	@$(BIN)/python tools/code_sizes.py
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(C_FORMAT) -i $(C_FILES)
 
 clean:
 	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

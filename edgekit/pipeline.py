@@ -18,11 +18,12 @@ from edgekit.codegen.golden import make_golden
 from edgekit.codegen.project import ProjectSpec, render_project
 from edgekit.codegen.record import ArenaRecord, LatencyRecord
 from edgekit.errors import InputError, TaskError
-from edgekit.memory.arena import predict_arena, predict_wheel_arena
+from edgekit.memory.arena import predict_wheel_arena
 from edgekit.mobilenet.architecture import NetworkSpec
+from edgekit.mobilenet.graph import network_graph
 from edgekit.search.budget import Budget
 from edgekit.search.code_size import golden_count
-from edgekit.search.evaluate import arena_figures, bindings, flash_figures, latency_figures
+from edgekit.search.figures import bindings, latency_figures, memory_figures
 from edgekit.search.records import (
     AccuracyFigures,
     Candidate,
@@ -33,6 +34,7 @@ from edgekit.search.records import (
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.reader import read_graph
 from edgekit.tflite.tflm import measure_tflm, tflm_available
+from edgekit.tflite.writer import model_size
 from edgekit.training.options import OnProgress, TrainingOptions
 from edgekit.units import format_size
 
@@ -119,12 +121,20 @@ def make(record: FitRecord, board: BoardProfile, budget: Budget, work: Work, rep
     TaskError
         If no candidate survives its measurement, or training or conversion fails.
     """
+    network = spec = None
     for candidate in (c for c in record.candidates if c.fits):
-        network = _build(candidate.spec, work, reporter)
+        if network is None or candidate.spec != spec:
+            network, spec = _build(candidate.spec, work, reporter), candidate.spec
         reporter.stage("Measuring")
         graph = read_graph(network.quantized.model)
         measurements = _measurements(candidate, network.quantized.model, graph)
-        measured = _measured(candidate, measurements, graph, board, budget)
+        try:
+            measured = _measured(candidate, measurements, graph, board, budget)
+        except (
+            InputError
+        ) as error:  # only the weights tell whether the aot engine's accumulators can overflow
+            reporter.note(f"{error.message} Taking the next candidate.")
+            continue
         if not measured.fits:
             broken = " and ".join(binding.limit for binding in measured.binding)
             reporter.note(
@@ -197,17 +207,17 @@ def _measured(
 
     What real TFLite Micro uses beyond its own prediction on this host is required on the board too.
     """
-    arena = arena_figures(predict_arena(graph, candidate.kernels, board.core), board)
+    memory = memory_figures(graph, candidate.kernels, board, measurements.model_bytes)
+    arena = memory.arena
     if measurements.host_arena and measurements.host_arena.excess:
         required = arena.required + measurements.host_arena.excess
         arena = arena.model_copy(update={"required": required, "basis": "estimated"})
-    flash = flash_figures(measurements.model_bytes, graph, board, candidate.kernels)
     latency = latency_figures(graph, board, candidate.kernels)
-    binding = bindings(arena, flash, latency, budget)
+    binding = bindings(arena, memory.flash, latency, budget)
     return candidate.model_copy(
         update={
             "arena": arena,
-            "flash": flash,
+            "flash": memory.flash,
             "latency_ms": latency,
             "binding": binding,
             "fits": not binding,
@@ -217,9 +227,10 @@ def _measured(
 
 def _measurements(candidate: Candidate, model: bytes, graph: Graph) -> Measurements:
     host = None
-    if tflm_available():
+    if candidate.engine == "tflm" and tflm_available():
         host = HostArena(predicted=predict_wheel_arena(graph).total, measured=measure_tflm(model).total)
-    return Measurements(model_bytes=len(model), predicted_model_bytes=candidate.flash.model, host_arena=host)
+    predicted = model_size(network_graph(candidate.spec))
+    return Measurements(model_bytes=len(model), predicted_model_bytes=predicted, host_arena=host)
 
 
 def _finish(

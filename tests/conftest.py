@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from edgekit.errors import EdgekitError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,3 +27,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the expected files of golden tests anew"
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what to do about an error, and its details: which package to install, what the compiler said."""
+    report = yield
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, EdgekitError):
+        report.sections.append(("what to do", "\n".join((error.hint, *error.details))))
+    return report

@@ -37,7 +37,7 @@ def main() -> None:
     bench = json.loads((build / "bench.json").read_text())
     chosen = fit["chosen"]
     print(f"\nDemo done in {time.monotonic() - start:.0f} s. Everything is in {build}.")
-    print(f"  board     {fit['board']}, {chosen['kernels']} kernels")
+    print(f"  board     {fit['board']}, {chosen['engine']} engine, {chosen['kernels']} kernels")
     print(
         f"  network   {chosen['arch']}, alpha {chosen['alpha']:g}, rho {chosen['rho']:.3g} ({chosen['resolution']} px)"
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from edgekit.boards.kernels import KernelLibrary
+from edgekit.boards.kernels import Engine, KernelLibrary, TflmKernels, aot_kernels
 from edgekit.units import parse_size
 
 RegionKind = Literal["sram", "dtcm", "itcm", "dram", "psram", "sdram", "flash", "sd"]
@@ -146,7 +146,7 @@ class BoardProfile(_Frozen):
     simd:
         What it has to speed up int8 arithmetic, for people.
     kernels:
-        Kernel libraries that can be used, best first.
+        Kernel libraries of TFLite Micro that can be used, best first.
     emulated:
         Whether it is a machine of an emulator: instructions can be counted there, time cannot be measured.
     linux:
@@ -170,7 +170,7 @@ class BoardProfile(_Frozen):
     core: Core
     clock_mhz: int = Field(gt=0, le=10_000)
     simd: Text
-    kernels: tuple[KernelLibrary, ...] = Field(min_length=1)
+    kernels: tuple[TflmKernels, ...] = Field(min_length=1)
     emulated: bool = False
     linux: bool = False
     memory: tuple[MemoryRegion, ...] = Field(min_length=1)
@@ -226,3 +226,14 @@ class BoardProfile(_Frozen):
     def flash_bytes(self) -> int:
         """Bytes for the image: the board's own limit, or what its region leaves."""
         return self.limits.flash_bytes or self.flash_region.available
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engines that can run on it."""
+        return ("tflm", "aot") if self.kernels_of("aot") else ("tflm",)
+
+    def kernels_of(self, engine: Engine) -> tuple[KernelLibrary, ...]:
+        """Return the kernel libraries of ``engine`` that can be used, best first; empty if the engine cannot run."""
+        if engine == "tflm":
+            return self.kernels
+        return () if self.linux else aot_kernels(self.core)

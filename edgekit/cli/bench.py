@@ -132,7 +132,8 @@ def command(
         warmup=warmup,
         max_latency_ms=max_latency,
         project=subject.project,
-        host_arena=host_arena,
+        # The other engine has no interpreter whose arena could be measured here.
+        host_arena=host_arena if subject.project is None or subject.project.engine == "tflm" else no_arena,
     )
     record = _run(subject, job, interpreter, mlperf, baud)
     if output is None and subject.build is not None:
@@ -156,6 +157,10 @@ def host_arena(model: bytes) -> int | None:
         return measure_tflm(model).total
     except EdgekitError:
         return None
+
+
+def no_arena(model: bytes) -> None:
+    """Return ``None``: nothing on this host has the arena of ``model``."""
 
 
 def _subject(port: str, build: Path | None, model: Path | None) -> _Subject:

@@ -26,9 +26,9 @@ from edgekit.errors import InputError, TaskError
 from edgekit.files import check_writable, write_all
 from edgekit.mobilenet.architecture import ARCHS, Arch
 from edgekit.report.console import stderr_console
-from edgekit.report.fit import closest, print_candidates, print_choice
+from edgekit.report.fit import closest, print_candidates, print_choice, unlocked
 from edgekit.search.budget import Budget
-from edgekit.search.records import FitRecord
+from edgekit.search.records import ENGINE_CHOICES, EngineChoice, FitRecord
 from edgekit.search.search import search
 from edgekit.search.space import GRIDS, Grid, search_space
 
@@ -51,6 +51,13 @@ _DEFAULT_CLASSES = 10
 )
 @click.option(
     "--arch", type=click.Choice(ARCHS), default="mobilenet_v1", show_default=True, help="Architecture."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINE_CHOICES),
+    default="auto",
+    show_default=True,
+    help="What runs the model: tflm is TFLite Micro, aot edgekit's own engine of plain C99, auto the better one.",
 )
 @limit_options
 @click.option(
@@ -94,6 +101,7 @@ def command(
     boards_dir: tuple[Path, ...],
     grid: Grid,
     arch: Arch,
+    engine: EngineChoice,
     ram: int | None,
     flash: int | None,
     max_latency: float | None,
@@ -127,17 +135,19 @@ def command(
         check_writable(output)
     with _bar(console) as bar:
         task = bar.add_task("Searching", total=len(space), info="")
-        record = search(board, budget, space, lambda done: bar.update(task, completed=done))
+        record = search(board, budget, space, lambda done: bar.update(task, completed=done), engine)
     print_candidates(console, record, board)
     if record.chosen is None:
         if as_json:
             click.echo(record.to_json(), nl=False)
         near = closest(record.candidates)
         needs = " ".join(binding.unlock for binding in near.binding)
+        other = unlocked(record)
         raise TaskError(
             f"Nothing fits {board.title} within these limits;"
             f" closest is {near.spec.label} with {near.kernels} kernels.",
-            f"It would need {needs}. `edgekit boards` lists larger boards; --grid fine has smaller networks.",
+            (f"With --engine {other.engine} {other.spec.label} fits. Otherwise it" if other else "It")
+            + f" would need {needs}. `edgekit boards` lists larger boards; --grid fine has smaller networks.",
         )
     if not search_only:
         if weights is not None:

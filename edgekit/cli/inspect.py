@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.markup import escape
 
-from edgekit.boards.kernels import KERNEL_LIBRARIES, KernelLibrary
+from edgekit.boards.kernels import AOT_KERNELS, ENGINES, KERNEL_LIBRARIES, Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
-from edgekit.cli.params import board_option, limit_options
+from edgekit.cli.params import NO_PICTURE, PICTURE, board_option, limit_options
 from edgekit.errors import InputError
+from edgekit.files import write_atomic
 from edgekit.report.console import stderr_console
 from edgekit.report.inspect import print_inspection
+from edgekit.report.plan import print_plan
+from edgekit.report.plan_svg import plan_svg
 from edgekit.search.budget import Budget
 from edgekit.search.inspection import inspect_model
 from edgekit.tflite.interpreter import probe
@@ -23,22 +27,37 @@ from edgekit.tflite.tflm import measure_tflm
 @click.argument("model", type=click.Path(path_type=Path))
 @board_option()
 @click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    help="What is to run it: TFLite Micro, or edgekit's own engine (default: that of --kernels, else tflm).",
+)
+@click.option(
     "--kernels",
     type=click.Choice(KERNEL_LIBRARIES),
-    help="Kernel library (default: the board's best, else reference).",
+    help="Kernel library (default: the board's best for the engine, else reference or portable).",
 )
 @limit_options
 @click.option("--tflm", is_flag=True, help="Measure the arena with real TFLite Micro on this host as well.")
+@click.option(
+    "--plan",
+    type=PICTURE,
+    is_flag=False,
+    flag_value=NO_PICTURE,
+    metavar="[FILE.svg]",
+    help="Draw the memory plan, into an SVG file too if one is named.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the document to stdout.")
 def command(
     model: Path,
     board: BoardProfile | None,
     boards_dir: tuple[Path, ...],
+    engine: Engine | None,
     kernels: KernelLibrary | None,
     ram: int | None,
     flash: int | None,
     max_latency: float | None,
     tflm: bool,
+    plan: Path | None,
     as_json: bool,
 ) -> int:
     """Show what MODEL needs: operators, arena with its peak, flash, and whether it fits a board.
@@ -47,20 +66,46 @@ def command(
     """
     if board is None and (ram or flash or max_latency):
         raise InputError("Limits need a board to apply to.", "Add --board NAME.")
-    if board is not None and kernels is not None and kernels not in board.kernels:
-        raise InputError(
-            f"{board.title} cannot use {kernels} kernels.", f"It has {', '.join(board.kernels)}."
-        )
+    chosen = _kernels(board, engine, kernels)
     content = read_model_file(model)
     graph = read_graph(content)
-    chosen = kernels or (board.kernels[0] if board else "reference")
     budget = Budget.of_board(board, ram, flash, max_latency) if board else None
     record = inspect_model(content, graph, board, chosen, budget)
     if record.runs and tflm:
         record = record.model_copy(update={"tflm_host_arena": measure_tflm(content).total})
     elif record.runs:
         record = record.with_host_verdict(probe(content))
-    print_inspection(stderr_console(), record, graph, model)
+    console = stderr_console()
+    print_inspection(console, record, graph, model)
+    if plan is not None:
+        print_plan(console, record)
+        picture = plan_svg(record, model.name) if plan != NO_PICTURE else None
+        if picture is not None:
+            write_atomic(plan, picture)
+            console.print(f"       drawn in {escape(str(plan))}")
     if as_json:
         click.echo(record.model_dump_json(by_alias=True, indent=2))
     return 1 if record.fits is False else 0
+
+
+def _kernels(
+    board: BoardProfile | None, engine: Engine | None, kernels: KernelLibrary | None
+) -> KernelLibrary:
+    """Return the kernel library that the options mean."""
+    chosen: Engine = engine or (engine_of(kernels) if kernels else "tflm")
+    if kernels is not None and engine_of(kernels) != chosen:
+        raise InputError(
+            f"The {chosen} engine has no {kernels} kernels.",
+            f"Leave out --kernels, or use --engine {engine_of(kernels)}.",
+        )
+    if board is None:
+        return kernels or ("reference" if chosen == "tflm" else AOT_KERNELS[0])
+    usable = board.kernels_of(chosen)
+    if not usable:
+        raise InputError(
+            f"{board.title} cannot run the {chosen} engine, which is for microcontrollers.",
+            "Use --engine tflm.",
+        )
+    if kernels is not None and kernels not in usable:
+        raise InputError(f"{board.title} cannot use {kernels} kernels.", f"It has {', '.join(usable)}.")
+    return kernels or usable[0]

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     _IntType = click.ParamType[int]
     _FloatType = click.ParamType[float]
     _BoardType = click.ParamType[BoardProfile]
+    _PathType = click.ParamType[Path]
 else:  # generic from click 8.2 on
-    _IntType = _FloatType = _BoardType = click.ParamType
+    _IntType = _FloatType = _BoardType = _PathType = click.ParamType
 
 
 class SizeParam(_IntType):
@@ -78,6 +79,24 @@ class TimeParam(_FloatType):
         return time_ms
 
 
+class PictureParam(_PathType):
+    """An SVG file to write; :data:`NO_PICTURE` where an option that takes one stands alone."""
+
+    name = "file.svg"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path ``value``."""
+        path = Path(value)
+        if path != NO_PICTURE and path.suffix.lower() != ".svg":
+            # The option takes the word after it: with a model there, it would be the model that is overwritten.
+            self.fail(
+                f"{value} does not end in .svg; put the option after the model, or name a picture.",
+                param,
+                ctx,
+            )
+        return path
+
+
 class BoardParam(_BoardType):
     """The name or alias of a board; becomes its :class:`~edgekit.boards.profile.BoardProfile`.
 
@@ -110,9 +129,13 @@ class BoardParam(_BoardType):
 DEFAULT_BUILD: Final = Path("edgekit-build")
 """The build folder, as long as no other is named."""
 
+NO_PICTURE: Final = Path("-")
+"""The value of an option that may name a picture, given without one."""
+
 SIZE: Final = SizeParam()
 TIME: Final = TimeParam()
 BOARD: Final = BoardParam()
+PICTURE: Final = PictureParam()
 
 
 def boards_dir_option(command: _Command) -> _Command:

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit import __version__
+from edgekit.aot.plan import plan_program
+from edgekit.aot.program import lower
 from edgekit.boards.kernels import KERNEL_TITLES, KernelLibrary
 from edgekit.boards.profile import BoardProfile
+from edgekit.codegen.aot import engine_sources, render_aot
 from edgekit.codegen.environment import render
 from edgekit.codegen.golden import GOLDEN_FILE, golden_to_npz
 from edgekit.codegen.record import (
@@ -33,12 +36,14 @@ from edgekit.tflite.support import release_day
 MODEL_FILE: Final = "model.tflite"
 LABELS_FILE: Final = "labels.txt"
 MODEL_FOLDER: Final = "src/model"
-"""Where the generated C++ of the model lies in a build folder."""
+"""Where the generated code of the model lies in a build folder."""
+ENGINE_FOLDER: Final = "src/engine/aot"
+"""Where the sources of the aot engine lie in a build folder."""
 
 ARENA_ALIGNMENT: Final = 16
 """Bytes; what TFLite Micro aligns its arena and its buffers to."""
 
-_DATA_FILES: Final = ("model_data", "model_settings", "golden_vectors")
+_COMMON_FILES: Final = ("model_settings", "golden_vectors")
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ def render_project(spec: ProjectSpec) -> dict[str, bytes | str]:
     Raises
     ------
     InputError
-        If TFLite Micro has no kernel for an operator of the model.
+        If the engine has no kernel for an operator of the model.
     """
     files: dict[str, bytes | str] = {
         MODEL_FILE: spec.model,
@@ -150,22 +155,34 @@ def render_project(spec: ProjectSpec) -> dict[str, bytes | str]:
 
 
 def render_model(spec: ProjectSpec) -> dict[str, bytes | str]:
-    """Return the generated C++ of the model and its README, by path in the build folder.
+    """Return the generated code of the model and its README, by path in the build folder.
 
     Raises
     ------
     InputError
-        If TFLite Micro has no kernel for an operator of the model.
+        If the engine has no kernel for an operator of the model.
     """
     context = _context(spec)
-    names = [*_DATA_FILES]
+    names = [*_COMMON_FILES]
+    files: dict[str, bytes | str] = {}
     if spec.engine == "tflm":
         release = release_day(spec.board.sdk.tflm_release)
         context["registrations"] = registrations(spec.graph, spec.kernels, release)
-        names.append("op_resolver")
-    context["names"] = names
+        names = ["model_data", *names, "op_resolver"]
+    else:
+        files |= _render_engine(spec)
     paths = [f"{name}.{suffix}" for name in names for suffix in ("h", "cc")] + ["README.md"]
-    return {f"{MODEL_FOLDER}/{path}": render(f"model/{path}.j2", context) for path in paths}
+    return files | {f"{MODEL_FOLDER}/{path}": render(f"model/{path}.j2", context) for path in paths}
+
+
+def _render_engine(spec: ProjectSpec) -> dict[str, bytes | str]:
+    """Return the model as C99 and the engine that it calls."""
+    program = lower(spec.graph)
+    plan = plan_program(program)
+    if plan.total != spec.arena.total:
+        raise ValueError(f"an arena of {spec.arena.total} B for a plan of {plan.total} B")
+    model = {f"{MODEL_FOLDER}/{name}": text for name, text in render_aot(program, plan).items()}
+    return {**model, **{f"{ENGINE_FOLDER}/{name}": text for name, text in engine_sources().items()}}
 
 
 def _context(spec: ProjectSpec) -> dict[str, Any]:

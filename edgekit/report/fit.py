@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.table import Table
 
 from edgekit.boards.profile import BoardProfile
+from edgekit.report.inspect import arena_parts
 from edgekit.search.records import Binding, Candidate, FitRecord, Measurements
 from edgekit.units import format_millions, format_ms, format_size
 
@@ -28,6 +29,7 @@ def print_candidates(console: Console, record: FitRecord, board: BoardProfile) -
     table.add_column("alpha/res")
     for heading in ("top-1 %", "Mult-Adds"):
         table.add_column(heading, justify="right")
+    table.add_column("engine")
     table.add_column("kernels")
     for heading in ("arena", "image", "latency"):
         table.add_column(heading, justify="right")
@@ -38,6 +40,7 @@ def print_candidates(console: Console, record: FitRecord, board: BoardProfile) -
             candidate.spec.label,
             f"{candidate.top1.value:.1f}{_mark(candidate.top1.basis)}",
             format_millions(candidate.mult_adds),
+            candidate.engine,
             candidate.kernels,
             format_size(candidate.arena.need),
             format_size(candidate.flash.total),
@@ -47,8 +50,8 @@ def print_candidates(console: Console, record: FitRecord, board: BoardProfile) -
         )
     console.print(table)
     console.print(
-        "top-1: published (ImageNet, int8), i = interpolated, e = extrapolated. Arena and model file are exact, code"
-        " in the image and latency (~) are estimates.",
+        "top-1: published (ImageNet, int8), i = interpolated, e = extrapolated. The arena is exact, and so is the model"
+        " in the image (with aot but for a table of up to 1 KB); code and latency (~) are estimates.",
         style="dim",
     )
     for note in record.notes:
@@ -70,7 +73,7 @@ def print_choice(console: Console, record: FitRecord) -> None:
         return
     console.print(
         f"\n[bold]Chosen: {chosen.arch} alpha {chosen.alpha:g}, rho {chosen.rho:.3g} ({chosen.resolution} px)[/bold]"
-        f" with {chosen.kernels} kernels"
+        f" with the {chosen.engine} engine, {chosen.kernels} kernels"
     )
     console.print(
         f"  top-1 {chosen.top1.value:.1f} % ({chosen.top1.basis}, ImageNet),"
@@ -79,12 +82,11 @@ def print_choice(console: Console, record: FitRecord) -> None:
     )
     arena = chosen.arena
     console.print(
-        f"  arena {arena.total:,} B ({arena.basis})"
-        f" = head {arena.head:,} + scratch {arena.scratch:,} + tail {arena.tail:,};"
-        f" {arena.need:,} B to set aside, margin included"
+        f"  arena {arena.total:,} B ({arena.basis}) = {arena_parts(arena)}"
+        + (f"; {arena.need:,} B to set aside, margin included" if arena.need > arena.total else "")
     )
     console.print(
-        f"  image {format_size(chosen.flash.total)} = model {chosen.flash.model:,} B (exact)"
+        f"  image {format_size(chosen.flash.total)} = model {chosen.flash.model:,} B ({_model_basis(record, chosen)})"
         f" + code {format_size(chosen.flash.code)} (estimated)"
     )
     latency = chosen.latency_ms
@@ -100,6 +102,8 @@ def print_choice(console: Console, record: FitRecord) -> None:
         )
     if record.measurements is not None:
         print_measurements(console, record.measurements)
+    for line in engine_lines(record):
+        console.print(line)
     better = next_better(record.candidates, chosen)
     if better is not None:
         unlock = " and ".join(binding.unlock for binding in better.binding)
@@ -107,6 +111,34 @@ def print_choice(console: Console, record: FitRecord) -> None:
             f"Next better: {better.spec.label} with {better.kernels} ({better.top1.value:.1f} %) would need {unlock}.",
             style="dim",
         )
+
+
+def engine_lines(record: FitRecord) -> Iterator[str]:
+    """Yield a line on what the other engine can do, where there is something to tell.
+
+    Of one engine that was asked for: that the other one unlocks a better network. Of all: the best of each.
+    """
+    other = unlocked(record)
+    if other is not None and record.chosen is not None:
+        more = other.top1.value - record.chosen.top1.value
+        yield f"With --engine {other.engine}: {other.spec.label} fits ({other.top1.value:.1f} %, +{more:.1f} points)."
+    elif record.engine == "auto" and len(record.best) > 1:
+        parts = (
+            f"{engine} {best.spec.label} with {best.kernels} ({best.top1.value:.1f} %)"
+            if best
+            else f"{engine} none"
+            for engine, best in record.best.items()
+        )
+        yield f"Best of each engine: {', '.join(parts)}."
+
+
+def unlocked(record: FitRecord) -> Candidate | None:
+    """Return what fits with an engine that was not asked for and is better than what was chosen, if anything is."""
+    if record.engine == "auto":
+        return None
+    chosen = record.chosen.top1.value if record.chosen else 0.0
+    others = [best for engine, best in record.best.items() if best is not None and engine != record.engine]
+    return max((c for c in others if c.top1.value > chosen), key=lambda c: c.top1.value, default=None)
 
 
 def print_measurements(console: Console, measurements: Measurements) -> None:
@@ -140,10 +172,16 @@ def closest(candidates: Iterable[Candidate]) -> Candidate:
     )
 
 
+def _model_basis(record: FitRecord, chosen: Candidate) -> str:
+    """Return how the model's bytes were got: what the softmax table takes follows from the trained network's scales."""
+    return "exact" if chosen.engine == "tflm" or record.measurements else "exact but for the softmax table"
+
+
 def _binding(binding: Binding) -> str:
     title = _LIMIT_TITLES[binding.limit]
     if binding.limit == "latency":
-        return f"{title} x{binding.need / binding.have:.2g}"
+        times = binding.need / binding.have
+        return f"{title} x{times:.2g}" if times < 100 else f"{title} x{times:,.0f}"
     return f"{title} +{format_size(int(binding.need - binding.have))}"
 
 

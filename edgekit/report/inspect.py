@@ -10,6 +10,7 @@ from rich.table import Table
 
 from edgekit.memory.lifetimes import ALIGNMENT
 from edgekit.search.inspection import InspectRecord, TensorEntry
+from edgekit.search.records import ArenaFigures, FlashFigures
 from edgekit.tflite.graph import Graph
 from edgekit.units import format_millions, format_ms, format_size
 
@@ -27,10 +28,19 @@ def print_inspection(console: Console, record: InspectRecord, graph: Graph, path
         console.print(f"[{style}]{problem.severity}[/]: {escape(where)}: {escape(problem.problem)}")
         console.print(f"  Try: {escape(problem.remedy)}")
     _print_ops(console, record)
-    arena = record.arena
+    if record.arena is not None and record.flash is not None:
+        _print_memory(console, record, record.arena, record.flash)
+    if record.latency_ms is not None:
+        latency = record.latency_ms
+        bar = f"{format_ms(latency.low)} to {format_ms(latency.high)}"
+        console.print(f"time   ~{format_ms(latency.estimate)} ({latency.basis}, {bar})")
+    if record.fits is not None:
+        _print_verdict(console, record)
+
+
+def _print_memory(console: Console, record: InspectRecord, arena: ArenaFigures, flash: FlashFigures) -> None:
     console.print(
-        f"arena  {arena.total:,} B ({arena.basis}) = head {arena.head:,} + scratch {arena.scratch:,}"
-        f" + tail {arena.tail:,}, with {record.kernels} kernels"
+        f"arena  {arena.total:,} B ({arena.basis}) = {arena_parts(arena)}, with {record.kernels} kernels"
     )
     if arena.required - arena.total >= ALIGNMENT:
         console.print(
@@ -50,16 +60,15 @@ def print_inspection(console: Console, record: InspectRecord, graph: Graph, path
         console.print(
             f"peak   {record.peak.bytes:,} B at operator {record.peak.index} ({record.peak.op}): {escape(alive)}"
         )
-    flash = record.flash
     console.print(
         f"flash  {format_size(flash.total)} ({flash.basis}) = model {flash.model:,} B + code {format_size(flash.code)}"
     )
-    if record.latency_ms is not None:
-        latency = record.latency_ms
-        bar = f"{format_ms(latency.low)} to {format_ms(latency.high)}"
-        console.print(f"time   ~{format_ms(latency.estimate)} ({latency.basis}, {bar})")
-    if record.fits is not None:
-        _print_verdict(console, record)
+
+
+def arena_parts(arena: ArenaFigures) -> str:
+    """Return what an arena is made of; the aot engine's has no tail."""
+    parts = f"head {arena.head:,} + scratch {arena.scratch:,}"
+    return f"{parts} + tail {arena.tail:,}" if arena.tail else parts
 
 
 def _print_ops(console: Console, record: InspectRecord) -> None:

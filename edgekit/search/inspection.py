@@ -7,20 +7,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgekit.boards.kernels import KernelLibrary
+from edgekit.aot.program import check_aot
+from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
-from edgekit.memory.arena import predict_arena
-from edgekit.memory.lifetimes import Buffer, live_bytes
+from edgekit.memory.greedy import MemoryPlan
+from edgekit.memory.lifetimes import live_bytes
 from edgekit.search.budget import Budget
-from edgekit.search.evaluate import arena_figures, bindings, flash_figures, latency_figures
+from edgekit.search.figures import MemoryFigures, bindings, latency_figures, memory_figures
 from edgekit.search.records import ArenaFigures, Binding, FlashFigures, LatencyFigures, Record
 from edgekit.tflite.check import check_graph
 from edgekit.tflite.graph import Graph, Tensor
 from edgekit.tflite.macs import op_mult_adds
-from edgekit.tflite.support import release_day
-
-DEFAULT_CORE = "cortex-m4f"
-"""The core whose rules apply when no board is named."""
+from edgekit.tflite.support import Problem, release_day
 
 
 class TensorEntry(Record):
@@ -61,12 +59,31 @@ class LiveBuffer(Record):
 
 
 class Peak(Record):
-    """The operator during which most of the head is alive; ``bytes`` are the live ones, without gaps of the plan."""
+    """The operator during which most of the head is in use; ``bytes`` are what is alive then, without gaps of the plan.
+
+    What an operator's input and output share, with a plan that lets them overlap, counts once.
+    """
 
     index: int
     op: str
     bytes: int
     alive: tuple[LiveBuffer, ...]
+
+
+class PlanEntry(Record):
+    """A buffer of the memory plan: a tensor, or the scratch of operator ``op``.
+
+    It is alive from time ``first`` to ``last``, both included: operator ``i`` runs at time ``i + 1``, and the model's
+    input is there from time 0. ``bytes`` are rounded up to the alignment; -1 are the times of a tensor that no
+    operator uses.
+    """
+
+    tensor: int | None
+    op: int | None
+    offset: int
+    bytes: int
+    first: int
+    last: int
 
 
 class ModelEntry(Record):
@@ -77,17 +94,22 @@ class ModelEntry(Record):
 
 
 class InspectRecord(Record):
-    """The document of ``edgekit inspect --json``."""
+    """The document of ``edgekit inspect --json``.
+
+    ``arena`` and ``flash`` are ``None`` where the aot engine cannot run the model, so that there is nothing to plan.
+    """
 
     schema_id: Literal["edgekit.inspect/1"] = Field(default="edgekit.inspect/1", alias="schema")
     model: ModelEntry
     board: str | None
+    engine: Engine
     kernels: KernelLibrary
     ops: tuple[OpEntry, ...]
     mult_adds: int
-    arena: ArenaFigures
+    arena: ArenaFigures | None
     peak: Peak | None
-    flash: FlashFigures
+    plan: tuple[PlanEntry, ...]
+    flash: FlashFigures | None
     latency_ms: LatencyFigures | None
     fits: bool | None
     binding: tuple[Binding, ...]
@@ -128,17 +150,17 @@ def inspect_model(
     kernels:
         The kernel library whose scratch and code count.
     """
-    prediction = predict_arena(graph, kernels, board.core if board else DEFAULT_CORE)
-    arena = arena_figures(prediction, board)
-    flash = flash_figures(len(model), graph, board, kernels)
+    problems = _problems(graph, board, kernels)
+    runs = not any(problem.severity == "error" for problem in problems)
+    engine = engine_of(kernels)
+    # TFLite Micro's arena can be told of every graph; the aot engine plans what it has kernels for.
+    memory = memory_figures(graph, kernels, board, len(model)) if engine == "tflm" or runs else None
     latency = latency_figures(graph, board, kernels) if board else None
-    release = release_day(board.sdk.tflm_release) if board and not board.linux else None
-    problems = check_graph(graph, release)
     binding: tuple[Binding, ...] = ()
     fits = None
     if budget is not None and latency is not None:
-        binding = bindings(arena, flash, latency, budget)
-        fits = not binding and not any(problem.severity == "error" for problem in problems)
+        binding = bindings(memory.arena, memory.flash, latency, budget) if memory else ()
+        fits = runs and not binding
     ops = tuple(
         OpEntry(
             index=op.index,
@@ -152,12 +174,14 @@ def inspect_model(
     return InspectRecord(
         model=ModelEntry(bytes=len(model), sha256=hashlib.sha256(model).hexdigest()),
         board=board.name if board else None,
+        engine=engine,
         kernels=kernels,
         ops=ops,
         mult_adds=sum(op.mult_adds for op in ops),
-        arena=arena,
-        peak=_peak(graph, prediction.plan.buffers),
-        flash=flash,
+        arena=memory.arena if memory else None,
+        peak=_peak(graph, memory) if memory else None,
+        plan=_plan_entries(memory.plan) if memory else (),
+        flash=memory.flash if memory else None,
         latency_ms=latency,
         fits=fits,
         binding=binding,
@@ -172,15 +196,27 @@ def _tensor_entry(tensor: Tensor) -> TensorEntry:
     return TensorEntry(tensor=tensor.index, shape=tensor.shape, dtype=tensor.dtype, constant=tensor.constant)
 
 
-def _peak(graph: Graph, buffers: tuple[Buffer, ...]) -> Peak | None:
-    if not graph.ops or not buffers:
+def _problems(graph: Graph, board: BoardProfile | None, kernels: KernelLibrary) -> list[Problem]:
+    if engine_of(kernels) == "aot":
+        return check_aot(graph)
+    return check_graph(graph, release_day(board.sdk.tflm_release) if board and not board.linux else None)
+
+
+def _peak(graph: Graph, memory: MemoryFigures) -> Peak | None:
+    plan = memory.plan
+    if not graph.ops or not plan.buffers:
         return None
-    index = max(range(len(graph.ops)), key=lambda i: live_bytes(buffers, i + 1))
-    alive = [b for b in buffers if b.first <= index + 1 <= b.last]
+    # Where operators fill the arena alike, the one that has the most to place in it.
+    time = max(
+        range(1, len(graph.ops) + 1),
+        key=lambda time: (occupied_bytes(plan, time), live_bytes(plan.buffers, time)),
+    )
+    index = time - 1
+    alive = [b for b in plan.buffers if b.first <= time <= b.last]
     return Peak(
         index=index,
         op=graph.ops[index].label,
-        bytes=live_bytes(buffers, index + 1),
+        bytes=occupied_bytes(plan, time),
         alive=tuple(
             LiveBuffer(
                 tensor=b.tensor if b.tensor >= 0 else None,
@@ -190,3 +226,31 @@ def _peak(graph: Graph, buffers: tuple[Buffer, ...]) -> Peak | None:
             for b in sorted(alive, key=lambda b: -b.size)
         ),
     )
+
+
+def _plan_entries(plan: MemoryPlan) -> tuple[PlanEntry, ...]:
+    return tuple(
+        PlanEntry(
+            tensor=buffer.tensor if buffer.tensor >= 0 else None,
+            op=buffer.op if buffer.op >= 0 else None,
+            offset=offset,
+            bytes=buffer.size,
+            first=buffer.first,
+            last=buffer.last,
+        )
+        for offset, buffer in zip(plan.offsets, plan.buffers, strict=True)
+    )
+
+
+def occupied_bytes(plan: MemoryPlan, time: int) -> int:
+    """Return the bytes that hold something at ``time``; what buffers share counts once."""
+    spans = sorted(
+        (offset, offset + buffer.size)
+        for offset, buffer in zip(plan.offsets, plan.buffers, strict=True)
+        if buffer.first <= time <= buffer.last
+    )
+    total = end = 0
+    for first, last in spans:
+        total += max(0, last - max(first, end))
+        end = max(end, last)
+    return total

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edgekit.boards.kernels import KernelLibrary
+from edgekit.boards.kernels import Engine, KernelLibrary
 from edgekit.mobilenet.architecture import Arch, NetworkSpec
 
 Basis = Literal["measured", "exact", "estimated", "published", "interpolated", "extrapolated"]
 """How a number was got."""
 
-Engine = Literal["tflm"]
-Plan = Literal["greedy"]
+EngineChoice = Literal["auto", "tflm", "aot"]
+"""Which engines a search looks at: one, or with ``auto`` all that the board can run."""
+ENGINE_CHOICES: Final[tuple[EngineChoice, ...]] = get_args(EngineChoice)
+
+Plan = Literal["greedy", "overlap"]
+"""TFLite Micro's greedy plan, or the aot engine's static one, in which input and output may share memory."""
 LimitName = Literal["ram", "flash", "latency"]
 
 
@@ -29,6 +34,7 @@ class ArenaFigures(Record):
     ``scratch`` is what the kernels' working memory adds to the head. ``required`` is the least that
     ``AllocateTensors`` succeeds with: larger than ``total`` when planning needs more room than running.
     ``margin`` is kept free where the SDK ships another TFLite Micro than the rules were verified on.
+    The aot engine has no tail and no margin, and requires its total.
     """
 
     head: int
@@ -46,7 +52,11 @@ class ArenaFigures(Record):
 
 
 class FlashFigures(Record):
-    """Bytes of the image: the model's file and the code around it."""
+    """Bytes of the image: the model and the code around it.
+
+    For TFLite Micro the model is its file; for the aot engine the packed weights, the tables and the operators'
+    parameters, which are all that is left of it.
+    """
 
     model: int
     code: int
@@ -131,7 +141,10 @@ class HostArena(Record):
 
 
 class Measurements(Record):
-    """What was measured of the chosen model; ``host_arena`` is ``None`` without the tflite-micro wheel."""
+    """What was measured of the chosen model: its file, and for TFLite Micro its arena on this host.
+
+    ``host_arena`` is ``None`` without the tflite-micro wheel, and for the aot engine.
+    """
 
     model_bytes: int
     predicted_model_bytes: int
@@ -152,13 +165,17 @@ class AccuracyFigures(Record):
 class FitRecord(Record):
     """The whole document; ``notes`` are what a reader of the numbers has to know.
 
+    ``engine`` is what was asked for. ``best`` has for every engine that the board can run the best candidate that
+    fits, or ``None``, also for an engine that was not asked for: what switching would unlock.
     ``measurements``, ``accuracy`` and ``calibration`` are ``None`` as long as nothing was made.
     """
 
     schema_id: Literal["edgekit.fit/1"] = Field(default="edgekit.fit/1", alias="schema")
     board: str
     budget: BudgetFigures
+    engine: EngineChoice = "auto"
     chosen: Candidate | None
+    best: Mapping[Engine, Candidate | None] = {}
     candidates: tuple[Candidate, ...]
     notes: tuple[str, ...] = ()
     measurements: Measurements | None = None

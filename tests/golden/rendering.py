@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgekit.aot.plan import plan_program
+from edgekit.aot.program import lower
 from edgekit.boards.profile import BoardProfile, Limits, MemoryRegion, Sdk
 from edgekit.codegen.golden import make_golden
 from edgekit.codegen.project import ProjectSpec
@@ -14,6 +17,7 @@ from edgekit.codegen.record import ArenaRecord, LatencyRecord
 from edgekit.tflite.reader import read_graph
 
 STRICT = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wconversion", "-Wshadow"]
+STRICT_C = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wshadow"]
 
 LABELS = ("cat", 'quote " back\\slash', "line\nbreak ??= ?? \u00e9\u2713\U0001f600 1")
 
@@ -62,6 +66,13 @@ def make_spec(model: bytes, **changes: Any) -> ProjectSpec:
         "latency": LatencyRecord(estimate=1.25, low=1.0, high=1.5, basis="estimated"),
     }
     return ProjectSpec(model=model, graph=read_graph(model), **(values | changes))
+
+
+def aot_variant(spec: ProjectSpec) -> ProjectSpec:
+    """Return ``spec`` for the aot engine, with the arena that its plan takes."""
+    plan = plan_program(lower(spec.graph))
+    arena = ArenaRecord(head=plan.activations, tail=0, scratch=plan.scratch, total=plan.total, basis="exact")
+    return replace(spec, engine="aot", kernels="dsp", plan="overlap", arena=arena, arena_bytes=arena.total)
 
 
 def compilers() -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from operators import OPERATORS
 
-from edgekit.boards.kernels import KERNEL_LIBRARIES
+from edgekit.boards.kernels import TFLM_KERNELS
 from edgekit.memory.arena import Arena, tflm_arena
 from edgekit.memory.releases import VERIFIED_RELEASE, Abi
 from edgekit.mobilenet.architecture import ARCHS, NetworkSpec
@@ -19,7 +19,7 @@ from edgekit.tflite.graph import Graph
 from edgekit.tflite.reader import read_graph
 
 TABLE = Path(__file__).parent / "arena_on_target.csv"
-LIBRARIES = [kernels for kernels in KERNEL_LIBRARIES if kernels != "xnnpack"]
+LIBRARIES = [kernels for kernels in TFLM_KERNELS if kernels != "xnnpack"]
 
 
 def rows(source: str) -> Iterator[dict[str, str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rendering import STRICT, compilers, make_spec, run
+from rendering import STRICT, STRICT_C, aot_variant, compilers, make_spec, run
 
 from edgekit.codegen.environment import render
 from edgekit.codegen.literals import c_bytes, c_int8
@@ -179,6 +179,82 @@ def test_rendered_code_compiles_for_a_microcontroller(tiny_spec: ProjectSpec, un
     options = ["-mcpu=cortex-m4", "-mthumb", "-DCMSIS_NN", "-fno-exceptions", "-fno-rtti"]
     for source in (folder / "src/model").glob("*.cc"):
         run(compiler, *STRICT, *options, "-I", HERE / "stubs", "-c", source, "-o", source.with_suffix(".o"))
+
+
+C_OF = {"g++": "gcc", "clang++": "clang"}
+
+
+@pytest.mark.parametrize("compiler", compilers())
+def test_the_model_as_c_gives_the_golden_outputs(
+    compiler: str, tiny_spec: ProjectSpec, unpack: Unpack
+) -> None:
+    folder = unpack(render_project(aot_variant(tiny_spec)))
+    include = f"-I{folder / 'src/engine/aot'}"
+    objects = []
+    for source in [folder / "src/model/model.c", *(folder / "src/engine/aot").glob("*.c")]:
+        objects.append(source.with_suffix(".o"))
+        run(C_OF[compiler], *STRICT_C, include, "-c", source, "-o", objects[-1])
+    sources = [HERE / "check_aot.cc", folder / "src/model/golden_vectors.cc"]
+    program = compile_strictly(compiler, folder, *sources, *objects, options=(include,))
+    assert run(program, check=False).returncode == 0
+
+
+def test_a_flipped_bit_of_the_model_as_c_is_found_by_the_same_check(
+    tiny_spec: ProjectSpec, unpack: Unpack
+) -> None:
+    files = render_project(aot_variant(tiny_spec))
+    model = str(files["src/model/model.c"])
+    weights = re.search(r"ek_weights_3.*\n +(-?\d+)", model)
+    assert weights is not None
+    files["src/model/model.c"] = f"{model[: weights.start(1)]}{int(weights[1]) ^ 64}{model[weights.end(1) :]}"
+    folder = unpack(files)
+    include = f"-I{folder / 'src/engine/aot'}"
+    sources = [folder / "src/model/model.c", *(folder / "src/engine/aot").glob("*.c")]
+    run(C_OF[compilers()[0]], "-std=c99", "-shared", "-fPIC", include, *sources, "-o", folder / "libmodel.so")
+    checks = [HERE / "check_aot.cc", folder / "src/model/golden_vectors.cc", folder / "libmodel.so"]
+    program = compile_strictly(compilers()[0], folder, *checks, options=(include, f"-Wl,-rpath,{folder}"))
+    assert run(program, check=False).returncode > 0
+
+
+def test_what_the_readme_says_builds_the_model_as_c(tiny_spec: ProjectSpec, unpack: Unpack) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("there is no cc")
+    folder = unpack(render_project(aot_variant(tiny_spec))) / "src/model"
+    readme = (folder / "README.md").read_text()
+    command, example = re.findall(r"```(?:sh|c)\n(.*?)```", readme, re.DOTALL)
+    (folder / "example.c").write_text(example)
+    include = command.replace("model.c ", "model.c example.c ")
+    run("sh", "-ec", f"cd {folder} && {include}")
+    assert (folder / "model.o").exists() and (folder / "example.o").exists()
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb", "riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32"],
+)
+def test_the_model_as_c_compiles_for_microcontrollers(
+    target: str, tiny_spec: ProjectSpec, unpack: Unpack
+) -> None:
+    compiler, *options = target.split()
+    assert shutil.which(compiler), f"{compiler} is not installed"
+    folder = unpack(render_project(aot_variant(tiny_spec)))
+    section = '-DEK_ARENA_SECTION=__attribute__((section(".fast")))'
+    include = f"-I{folder / 'src/engine/aot'}"
+    source = folder / "src/model/model.c"
+    run(
+        compiler,
+        *options,
+        *STRICT_C,
+        "-ffreestanding",
+        section,
+        include,
+        "-c",
+        source,
+        "-o",
+        folder / "model.o",
+    )
+    sections = run(compiler.replace("gcc", "objdump"), "-h", folder / "model.o").stdout
+    assert re.search(r"\.fast +000000e0", sections), sections
 
 
 def all_registrations(int8: bool) -> list[Registration]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rendering import make_board, run
+from rendering import aot_variant, make_board, run
 from tiny import TINY_MODEL, tiny_graph
 
 from edgekit import __version__
@@ -29,7 +29,7 @@ def variant(spec: ProjectSpec, name: str) -> ProjectSpec:
         board = make_board(sdk={"framework": "esp_idf"})
         return replace(spec, board=board, kernels="esp_nn_s3", labels=(), latency=None)
     if name == "aot":
-        return replace(spec, engine="aot", kernels="reference")
+        return aot_variant(spec)
     if name == "linux":
         board = make_board(linux=True, sdk={"framework": "linux"})
         return replace(spec, board=board, kernels="xnnpack")
@@ -37,9 +37,19 @@ def variant(spec: ProjectSpec, name: str) -> ProjectSpec:
     return spec
 
 
+def replace_arena(spec: ProjectSpec, total: int) -> ProjectSpec:
+    """Return ``spec`` with another predicted arena."""
+    return replace(spec, arena=spec.arena.model_copy(update={"total": total}))
+
+
 def golden_text(files: Mapping[str, bytes | str]) -> dict[str, str]:
-    """Return the text files, without what changes with edgekit's version or the zip format's writer."""
+    """Return the text files, without what changes with edgekit's version, its engine or the zip format's writer."""
     texts = {path: content for path, content in files.items() if isinstance(content, str)}
+    engine = [path for path in texts if path.startswith("src/engine/")]
+    record = json.loads(texts["project.json"])
+    for path in engine:
+        del texts[path], record["files"][path]
+    texts["project.json"] = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
     npz = files["golden.npz"]
     assert isinstance(npz, bytes)
     record = texts["project.json"].replace(hashlib.sha256(npz).hexdigest(), "SHA-256 OF golden.npz")
@@ -104,6 +114,21 @@ def test_rendered_cpp_is_formatted(
     for name in ("cmsis_nn", "esp_nn", "aot"):
         folder = unpack(render_project(variant(tiny_spec, name)))
         run(*clang_format, "--dry-run", "-Werror", *sorted((folder / "src/model").glob("*.*[ch]")))
+
+
+def test_the_engine_is_rendered_as_it_is(tiny_spec: ProjectSpec) -> None:
+    files = render_project(variant(tiny_spec, "aot"))
+    folder = Path(__file__).parents[2] / "firmware" / "engine" / "aot"
+    sources = {path.name: path.read_text() for path in folder.iterdir() if path.suffix in (".c", ".h")}
+    prefix = "src/engine/aot/"
+    assert sources == {p.removeprefix(prefix): text for p, text in files.items() if p.startswith(prefix)}
+
+
+def test_an_arena_that_is_not_the_plans_is_refused(tiny_spec: ProjectSpec) -> None:
+    spec = variant(tiny_spec, "aot")
+    arena = replace_arena(spec, spec.arena.total - 16)
+    with pytest.raises(ValueError, match="arena of"):
+        render_project(arena)
 
 
 def test_the_longest_registration_is_formatted(

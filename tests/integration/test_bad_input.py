@@ -20,7 +20,10 @@ from edgekit.resources import resource_dir
 from edgekit.tflite.reader import MAX_MODEL_BYTES
 
 FIT = ("fit", "--board", "mps2-an386")
-SMALL_FIT = (*FIT, "--grid", "fine", "--channels", "1", "--ram", "28KB", "--max-latency", "100ms")
+SMALL_FIT = (
+    *(*FIT, "--engine", "tflm", "--grid", "fine"),
+    *("--channels", "1", "--ram", "28KB", "--max-latency", "100ms"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -183,7 +186,8 @@ def test_imagenet_weights_without_network_are_a_clear_error(tmp_path: Path, earl
         "KERAS_HOME": str(tmp_path / "keras"),
         **{name: nowhere for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")},
     }
-    args = (*FIT, "--classes", "2", "--ram", "110KB", "--weights", "imagenet", "-o", earlier)
+    limits = ("--engine", "tflm", "--ram", "110KB")
+    args = (*FIT, *limits, "--classes", "2", "--weights", "imagenet", "-o", earlier)
     done = edgekit(*args, env=environment)
     assert done.returncode == 1 and done.stdout == ""
     check_refusal(done.stderr, "could not be downloaded")

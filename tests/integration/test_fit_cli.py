@@ -25,7 +25,7 @@ from edgekit.search.search import search
 from edgekit.search.space import search_space
 
 DOCUMENT = {"schema", "board", "budget", "chosen", "candidates"}
-DOCUMENT_ADDED = {"notes", "measurements", "accuracy", "calibration"}
+DOCUMENT_ADDED = {"engine", "best", "notes", "measurements", "accuracy", "calibration"}
 CANDIDATE = {
     "arch",
     "alpha",
@@ -56,18 +56,13 @@ BASES = {"measured", "exact", "estimated", "published", "interpolated", "extrapo
 LIMITS = ("--ram", "--flash", "--max-latency")
 
 SMALLEST = (
-    "--board",
-    "mps2-an386",
-    "--grid",
-    "fine",
-    "--channels",
-    "1",
-    "--ram",
-    "28KB",
-    "--max-latency",
-    "100ms",
+    *("--board", "mps2-an386", "--engine", "tflm", "--grid", "fine", "--channels", "1"),
+    *("--ram", "28KB", "--max-latency", "100ms"),
 )
 """Leaves one network of three classes: 0.1/32."""
+
+AOT_ARENA = 36_864
+"""Bytes of the aot engine's arena for 0.25/96: its largest activation, 48x48x16, which grows in place of its input."""
 
 
 @pytest.fixture(autouse=True)
@@ -92,17 +87,31 @@ def paper_search(board: str, ram: int, flash: int, latency_ms: float) -> FitReco
 
 
 @pytest.mark.parametrize(("grid", "points"), [("paper", 20), ("fine", 247)])
-@pytest.mark.parametrize("board", ["mps2-an386", "esp32s3"])
-def test_every_point_is_judged_with_every_kernel_library(
-    grid: str, points: int, board: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("board", "engine", "kernels"),
+    [
+        ("mps2-an386", "auto", {"tflm": {"cmsis_nn_dsp", "reference"}, "aot": {"dsp"}}),
+        ("mps2-an386", "tflm", {"tflm": {"cmsis_nn_dsp", "reference"}}),
+        ("mps2-an385", "aot", {"aot": {"portable"}}),
+        ("esp32s3", "auto", {"tflm": {"esp_nn_s3", "reference"}, "aot": {"portable"}}),
+        ("rpi4", "auto", {"tflm": {"xnnpack", "reference"}}),
+    ],
+)
+def test_every_point_is_judged_with_every_engine_and_kernel_library(
+    grid: str,
+    points: int,
+    board: str,
+    engine: str,
+    kernels: dict[str, set[str]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    document = fit(capsys, "--board", board, "--grid", grid, "--classes", "2")
+    args = ("--board", board, "--engine", engine, "--grid", grid, "--classes", "2", "--max-latency", "1000s")
+    document = fit(capsys, *args)
     candidates = document["candidates"]
-    kernels = get_board(board).kernels
-    assert len(kernels) > 1
-    assert len(candidates) == points * len(kernels)
     seen = {(c["alpha"], c["resolution"], c["kernels"]) for c in candidates}
-    assert len(seen) == len(candidates) and {k for _, _, k in seen} == set(kernels)
+    assert len(candidates) == len(seen) == points * sum(map(len, kernels.values()))
+    assert {e: {c["kernels"] for c in candidates if c["engine"] == e} for e in kernels} == kernels
+    assert document["engine"] == engine and {c["engine"] for c in candidates} == set(kernels)
 
 
 def test_the_document_has_the_keys_of_its_schema_and_a_basis_for_every_number(
@@ -113,6 +122,7 @@ def test_the_document_has_the_keys_of_its_schema_and_a_basis_for_every_number(
     assert set(document) == DOCUMENT | DOCUMENT_ADDED
     assert set(document["budget"]) == {"ram_bytes", "flash_bytes", "latency_ms"}
     assert document["chosen"] in document["candidates"]
+    assert set(document["best"]) == {"tflm", "aot"} and document["chosen"] in document["best"].values()
     for candidate in document["candidates"]:
         assert set(candidate) == CANDIDATE | CANDIDATE_ADDED
         for part, keys in PARTS.items():
@@ -123,6 +133,7 @@ def test_the_document_has_the_keys_of_its_schema_and_a_basis_for_every_number(
         arena = candidate["arena"]
         assert arena["total"] == arena["head"] + arena["scratch"] + arena["tail"]
         assert candidate["flash"]["total"] == candidate["flash"]["model"] + candidate["flash"]["code"]
+        assert candidate["plan"] == {"tflm": "greedy", "aot": "overlap"}[candidate["engine"]]
 
 
 def test_the_chosen_one_is_the_most_accurate_that_fits(capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,6 +242,81 @@ def test_a_board_of_the_users_own(tmp_path: Path, capsys: pytest.CaptureFixture[
     refused(capsys, "fit", "--board", "mine", "--search-only", words="no board 'mine'")
 
 
+# --- engines ---
+
+
+def by_network(candidates: list[dict[str, Any]], kernels: str) -> dict[tuple[float, int], dict[str, Any]]:
+    return {(c["alpha"], c["resolution"]): c for c in candidates if c["kernels"] == kernels}
+
+
+def test_the_aot_engine_needs_activations_and_scratch_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    candidates = fit(capsys, "--board", "mps2-an386", "--classes", "2")["candidates"]
+    own, stock = by_network(candidates, "dsp"), by_network(candidates, "cmsis_nn_dsp")
+    for point, candidate in own.items():
+        arena, other = candidate["arena"], stock[point]["arena"]
+        assert arena["total"] == arena["required"] == arena["head"] + arena["scratch"]
+        assert (arena["tail"], arena["margin"], arena["basis"]) == (0, 0, "exact")
+        assert arena["total"] < 0.7 * other["total"], "no tail, and inputs share memory with outputs"
+        assert candidate["flash"]["total"] < stock[point]["flash"]["total"]
+    arena = own[0.25, 96]["arena"]
+    assert (arena["total"], stock[0.25, 96]["arena"]["total"]) == (AOT_ARENA, 100_724)
+
+
+def test_the_same_ram_holds_a_better_network_with_the_aot_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ("--board", "mps2-an386", "--classes", "2", "--ram", "140KB")
+    stock, own = (fit(capsys, *small, "--engine", engine)["chosen"] for engine in ("tflm", "aot"))
+    assert (stock["alpha"], stock["resolution"]) == (0.25, 96)
+    assert (own["alpha"], own["resolution"]) == (0.5, 128)
+    assert own["top1"]["value"] > stock["top1"]["value"] + 15
+    both = fit(capsys, *small, "--engine", "auto")
+    assert both["chosen"] == own and both["best"] == {"tflm": stock, "aot": own}
+    assert fit(capsys, *small)["chosen"] == own, "all engines are looked at unless told otherwise"
+
+
+def test_what_the_other_engine_unlocks_is_said_in_a_line(tmp_path: Path) -> None:
+    small = ("fit", "--board", "mps2-an386", "--classes", "2", "--search-only", "--ram")
+
+    def said(*args: str) -> str:
+        return " ".join(edgekit(*small, *args, cwd=tmp_path).stderr.split())
+
+    line = "With --engine aot: 0.5/128 fits (54.9 %, +20.1 points)."
+    assert line in said("140KB", "--engine", "tflm")
+    for quiet in (
+        said("140KB", "--engine", "aot"),
+        said("4MB", "--max-latency", "1000s", "--engine", "tflm"),
+    ):
+        assert "With --engine" not in quiet and "Best of each engine" not in quiet
+    both = said("140KB")
+    assert "Best of each engine: tflm 0.25/96 with cmsis_nn_dsp (34.8 %), aot 0.5/128 with dsp" in both
+    assert "With --engine" not in both
+
+
+def test_when_only_the_other_engine_fits_the_refusal_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    args = ("fit", "--board", "mps2-an386", "--search-only", "--ram", "64KB", "--engine", "tflm")
+    said = " ".join(refused(capsys, *args, status=1, words="Nothing fits").split())
+    assert "With --engine aot" in said and "Otherwise it would need --ram" in said
+
+
+def test_the_line_works_in_the_other_direction_too(capsys: pytest.CaptureFixture[str]) -> None:
+    args = ("--board", "esp32s3", "--classes", "2", "--max-latency", "400ms")
+    own, both = (fit(capsys, *args, "--engine", engine) for engine in ("aot", "auto"))
+    better = own["best"]["tflm"]
+    assert both["chosen"] == better and better["kernels"] == "esp_nn_s3", "vector instructions win on time"
+    assert better["top1"]["value"] > own["chosen"]["top1"]["value"]
+    capsys.readouterr()
+    assert run(["fit", *args, "--search-only", "--engine", "aot"]) == 0
+    assert "With --engine tflm: " in capsys.readouterr().err
+
+
+def test_a_linux_board_has_no_aot_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "cannot run the aot engine"
+    refused(capsys, "fit", "--board", "rpi4", "--engine", "aot", "--search-only", words=words)
+    document = fit(capsys, "--board", "rpi4", "--classes", "2")
+    assert set(document["best"]) == {"tflm"}
+    assert run(["fit", "--board", "rpi4", "--search-only"]) == 0
+    assert "Best of each engine" not in capsys.readouterr().err
+
+
 # --- streams and exit status ---
 
 
@@ -249,7 +335,8 @@ def test_nothing_fits_is_status_1_with_the_document_and_what_it_would_need(tmp_p
     done = edgekit(*args, cwd=tmp_path)
     document = json.loads(done.stdout)
     assert done.returncode == 1
-    assert document["chosen"] is None and len(document["candidates"]) == 40
+    assert document["chosen"] is None and len(document["candidates"]) == 60
+    assert document["best"] == {"tflm": None, "aot": None}
     check_refusal(done.stderr, "Nothing fits")
     assert "--ram " in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -282,12 +369,15 @@ def test_tensorflow_is_never_imported_where_it_is_not_needed(args: list[str]) ->
 # --- whole runs ---
 
 
-@pytest.fixture(scope="module")
-def untrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A build folder made without data, by the real program."""
+@pytest.fixture(scope="module", params=["tflm", "aot"])
+def untrained(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A build folder made without data, by the real program, for each engine."""
     folder = tmp_path_factory.mktemp("untrained") / "a build"
-    args = ("--board", "mps2-an386", "--grid", "fine", "--ram", "40KB")
-    return folder, edgekit("fit", *args, "-o", folder, "--json")
+    args = ("--board", "mps2-an386", "--engine", request.param, "--grid", "fine", "--ram", "40KB")
+    limit = ("--flash", "400KB")
+    return folder, edgekit("fit", *args, *limit, "-o", folder, "--json")
 
 
 def test_a_run_without_data_says_what_is_not_known(
@@ -309,12 +399,13 @@ def test_what_was_made_is_what_the_search_computed(
     folder, done = untrained
     document = json.loads(done.stdout)
     chosen, measured = document["chosen"], document["measurements"]
-    assert measured["model_bytes"] == measured["predicted_model_bytes"] == chosen["flash"]["model"]
+    assert measured["model_bytes"] == measured["predicted_model_bytes"]
     assert (folder / "model.tflite").stat().st_size == measured["model_bytes"]
     if measured["host_arena"] is not None:
         assert measured["host_arena"]["measured"] == measured["host_arena"]["predicted"]
     project = load_project(folder)
     assert (project.board, project.kernels) == ("mps2-an386", chosen["kernels"])
+    assert (project.engine, project.plan) == (chosen["engine"], chosen["plan"])
     assert project.arena.total == chosen["arena"]["total"] and project.arena_bytes <= 40 * 1024
     assert changed_files(folder, project) == ()
     assert {name.partition("/")[0] for name in contents(folder)} >= {
@@ -324,6 +415,23 @@ def test_what_was_made_is_what_the_search_computed(
         "golden.npz",
         "src",
     }
+    (paper,) = [
+        c
+        for c in document["candidates"]
+        if all(c[key] == chosen[key] for key in ("alpha", "resolution", "kernels"))
+    ]
+    assert paper["arena"] == chosen["arena"] and paper["latency_ms"] == chosen["latency_ms"]
+    if chosen["engine"] == "tflm":
+        assert chosen["flash"]["model"] == measured["model_bytes"]
+    else:
+        assert measured["host_arena"] is None, "TFLite Micro's arena says nothing of the other engine's"
+        assert project.arena_bytes == chosen["arena"]["total"]
+        assert abs(chosen["flash"]["model"] - paper["flash"]["model"]) <= 1024, "the table of softmax"
+        assert chosen["flash"]["model"] < measured["model_bytes"]
+        assert (
+            f"#define EK_MODEL_ARENA_BYTES {project.arena_bytes}"
+            in (folder / "src/model/model.h").read_text()
+        )
 
 
 def test_the_build_is_benched_bit_for_bit_and_a_tampered_one_is_refused(
@@ -332,8 +440,11 @@ def test_the_build_is_benched_bit_for_bit_and_a_tampered_one_is_refused(
     folder, _ = untrained
     assert run(["bench", "--port", "host", "--build", str(folder), "--runs", "5"]) == 0
     capsys.readouterr()
-    record = json.loads((folder / "bench.json").read_text())
+    record, project = json.loads((folder / "bench.json").read_text()), load_project(folder)
     assert record["ok"] and record["outputs"] == {"compared": 5, "mismatched": 0}
+    assert record["arena"]["predicted"] == project.arena.total
+    if project.engine == "aot":
+        assert record["arena"]["measured"] is None
     model = folder / "model.tflite"
     good = model.read_bytes()
     model.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))

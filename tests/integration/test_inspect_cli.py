@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,7 +19,17 @@ from edgekit.tflite.tflm import tflm_available
 from edgekit.tflite.writer import write_model
 
 DOCUMENT = {"schema", "ops", "mult_adds", "arena", "flash", "fits", "problems"}
-DOCUMENT_ADDED = {"model", "board", "kernels", "peak", "latency_ms", "binding", "tflm_host_arena"}
+DOCUMENT_ADDED = {
+    "model",
+    "board",
+    "engine",
+    "kernels",
+    "peak",
+    "plan",
+    "latency_ms",
+    "binding",
+    "tflm_host_arena",
+}
 
 
 @pytest.fixture
@@ -95,10 +106,14 @@ def test_an_operator_without_a_kernel_is_told_first_and_fails(
     assert text.index("RELU_N1_TO_1") < text.index("CONV_2D")
 
 
-def test_a_network_on_paper_and_its_file_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("engine", ["tflm", "aot"])
+def test_a_network_on_paper_and_its_file_agree(
+    engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "written.tflite"
     path.write_bytes(write_model(network_graph(NetworkSpec("mobilenet_v1", 0.25, 96, 3, 2))))
-    document, _ = inspect(capsys, path, "--board", "mps2-an386")
+    document, _ = inspect(capsys, path, "--board", "mps2-an386", "--engine", engine)
+    assert document["engine"] == engine
     capsys.readouterr()
     assert run(["fit", "--board", "mps2-an386", "--classes", "2", "--search-only", "--json"]) == 0
     candidates = json.loads(capsys.readouterr().out)["candidates"]
@@ -109,6 +124,102 @@ def test_a_network_on_paper_and_its_file_agree(tmp_path: Path, capsys: pytest.Ca
     ]
     for key in ("arena", "flash", "latency_ms", "mult_adds"):
         assert document[key] == paper[key]
+
+
+def test_the_aot_engine_has_figures_of_its_own(
+    shared_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = shared_models / "vww_96_int8.tflite"
+    board = ("--board", "mps2-an386")
+    document, text = inspect(capsys, path, *board, "--engine", "aot")
+    assert (document["engine"], document["kernels"], document["problems"]) == ("aot", "dsp", [])
+    assert document["arena"]["total"] == document["arena"]["required"] == 36_864
+    assert document["peak"]["bytes"] <= 36_864 < sum(b["bytes"] for b in document["peak"]["alive"])
+    assert "36,864 B" in text and "tail" not in text and "fits mps2-an386" in text
+    stock, _ = inspect(capsys, path, *board)
+    assert stock["engine"] == "tflm"
+    assert document["flash"]["total"] < stock["flash"]["total"]
+    engine_and_model = inspect(capsys, path, "--kernels", "dsp")[0]["flash"]["total"]
+    assert 230_000 < engine_and_model <= 250_000
+    portable, _ = inspect(capsys, path, *board, "--kernels", "portable")
+    assert portable["engine"] == "aot" and portable["arena"] == document["arena"]
+    assert portable["latency_ms"]["estimate"] > document["latency_ms"]["estimate"]
+
+
+def test_what_the_aot_engine_cannot_do_is_told_with_a_remedy_and_nothing_is_planned(
+    tiny_model: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = read_graph(tiny_model)
+    out = replace(graph.output, index=len(graph.tensors))
+    op = Op(len(graph.ops), "TANH", (graph.output.index,), (out.index,))
+    graph = replace(graph, tensors=(*graph.tensors, out), ops=(*graph.ops, op), outputs=(out.index,))
+    path = tmp_path / "tanh.tflite"
+    path.write_bytes(write_model(graph))
+    document, text = inspect(capsys, path, "--board", "mps2-an386", "--engine", "aot", status=1)
+    (problem,) = document["problems"]
+    assert (problem["index"], problem["op"], problem["severity"]) == (len(graph.ops) - 1, "TANH", "error")
+    assert "--engine tflm" in problem["remedy"] and document["fits"] is False
+    assert document["arena"] is document["flash"] is document["peak"] is None
+    assert "does not fit mps2-an386: an operator cannot run" in text
+    assert inspect(capsys, path, "--board", "mps2-an386", "--engine", "tflm")[0]["fits"] is True
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--engine", "aot", "--kernels", "esp_nn"], "The aot engine has no esp_nn kernels"),
+        (["--engine", "tflm", "--kernels", "dsp"], "The tflm engine has no dsp kernels"),
+        (["--board", "rpi4", "--engine", "aot"], "cannot run the aot engine"),
+        (["--board", "rpi4", "--kernels", "portable"], "cannot run the aot engine"),
+        (["--board", "esp32s3", "--kernels", "dsp"], "cannot use dsp kernels"),
+        (["--board", "mps2-an385", "--engine", "aot", "--kernels", "dsp"], "cannot use dsp kernels"),
+        (["--engine", "interpreter"], "interpreter"),
+    ],
+)
+def test_an_engine_with_what_it_does_not_have_is_refused(
+    args: list[str], words: str, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["inspect", str(tiny), *args, "--json"]) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err and "Traceback" not in printed.err and printed.out == ""
+
+
+def test_the_plan_is_in_the_document_and_drawn_when_asked(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document, text = inspect(capsys, tiny)
+    arena, plan = document["arena"], document["plan"]
+    assert max(b["offset"] + b["bytes"] for b in plan) == arena["head"] + arena["scratch"]
+    assert all((b["tensor"] is None) != (b["op"] is None) and b["first"] <= b["last"] for b in plan)
+    assert "address over operators" not in text
+    same, text = inspect(capsys, tiny, "--plan")
+    assert same == document and "peak: operator" in text and f"tail {arena['tail']:,} B" in text
+    picture = tmp_path / "plan.svg"
+    same, text = inspect(capsys, tiny, "--plan", str(picture))
+    assert same == document and "peak: operator" in text and picture.name in text
+    assert ElementTree.parse(picture).findtext("{*}title", "").startswith("tiny.tflite: ")
+    aot = inspect(capsys, tiny, "--engine", "aot", "--plan", str(picture))[0]
+    assert max(b["offset"] + b["bytes"] for b in aot["plan"]) == aot["arena"]["total"]
+    assert "aot engine" in picture.read_text()
+
+
+@pytest.mark.parametrize("order", ["before", "folder", "unwritable"])
+def test_a_picture_that_cannot_be_written_is_told(
+    order: str, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "folder.svg"
+    folder.mkdir()
+    args = {
+        "before": ["--plan", str(tiny)],
+        "folder": [str(tiny), "--plan", str(folder)],
+        "unwritable": [str(tiny), "--plan", str(tiny / "plan.svg")],
+    }[order]
+    content = tiny.read_bytes()
+    assert run(["inspect", *args]) == 2
+    assert {"before": "after the model", "folder": "is a folder", "unwritable": "Cannot write"}[
+        order
+    ] in capsys.readouterr().err
+    assert tiny.read_bytes() == content
 
 
 def models(capsys: pytest.CaptureFixture[str], *args: str) -> list[dict[str, Any]]:

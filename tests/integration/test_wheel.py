@@ -86,12 +86,13 @@ def test_boards_templates_and_firmware_travel_in_the_wheel(wheel: Path) -> None:
         tracked = {
             f"edgekit/_data/{path.relative_to(ROOT)}"
             for path in (ROOT / folder).rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts
+            if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
         }
         assert tracked <= inside, folder
     assert "edgekit/_data/boards/esp32s3.toml" in inside
     assert "edgekit/_data/templates/model/op_resolver.cc.j2" in inside
-    assert {"edgekit/py.typed", "edgekit/latency/op_cycles.toml", "edgekit/mobilenet/accuracy.toml"} <= inside
+    data = ("latency/op_cycles.toml", "mobilenet/accuracy.toml", "search/code_sizes.toml")
+    assert {"edgekit/py.typed", *(f"edgekit/{name}" for name in data)} <= inside
 
 
 def test_nothing_else_travels_in_the_wheel(wheel: Path) -> None:
@@ -132,7 +133,8 @@ def test_the_command_searches_and_lists_boards_from_another_folder(installed: Pa
     assert "esp32s3" in boards.stdout
     fit = run(command, "fit", "--board", "esp32s3", "--search-only", "--json", cwd=elsewhere)
     document = json.loads(fit.stdout)
-    assert len(document["candidates"]) == 40
+    assert len(document["candidates"]) == 60
+    assert {c["engine"] for c in document["candidates"]} == {"tflm", "aot"}
     assert fit.returncode == 0 and document["chosen"]["fits"], fit.stderr
     assert list(elsewhere.iterdir()) == []
 

@@ -14,7 +14,14 @@ from pydantic import ValidationError
 from edgekit import tomlfile
 from edgekit.boards import catalog
 from edgekit.boards.catalog import BOARDS_VARIABLE, get_board, load_board, load_catalog
-from edgekit.boards.kernels import KERNEL_LIBRARIES, KERNEL_TITLES
+from edgekit.boards.kernels import (
+    AOT_KERNELS,
+    KERNEL_LIBRARIES,
+    KERNEL_TITLES,
+    TFLM_KERNELS,
+    aot_kernels,
+    engine_of,
+)
 from edgekit.boards.profile import BoardProfile
 from edgekit.errors import InputError
 from edgekit.resources import resource_dir
@@ -122,7 +129,7 @@ def test_a_shipped_board_says_where_every_figure_is_from(name: str) -> None:
     assert board.ram_bytes == board.arena_region.total - board.arena_region.reserved > 100 * 1024
     assert board.flash_bytes >= 512 * 1024
     assert board.kernels[-1] == "reference"
-    assert set(board.kernels) <= set(KERNEL_LIBRARIES) == set(KERNEL_TITLES)
+    assert set(board.kernels) <= set(TFLM_KERNELS) < set(KERNEL_LIBRARIES) == set(KERNEL_TITLES)
     assert board.sdk.tflm_release and board.sdk.tflm_source
 
 
@@ -146,6 +153,27 @@ def test_a_shipped_board_has_its_core_clock_and_best_kernels(
 ) -> None:
     board = get_board(name)
     assert (board.core, board.clock_mhz, board.kernels[0]) == (core, clock, kernels)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_which_engines_a_board_has_follows_from_its_core(name: str) -> None:
+    board = get_board(name)
+    assert board.kernels_of("tflm") == board.kernels
+    own = board.kernels_of("aot")
+    assert board.engines == (("tflm",) if board.linux else ("tflm", "aot"))
+    assert all(engine_of(kernels) == "aot" for kernels in own)
+    if not board.linux:
+        assert own == (
+            AOT_KERNELS[::-1] if {"cmsis_nn_dsp", "cmsis_nn_mve"} & {*board.kernels} else ("portable",)
+        )
+
+
+def test_the_dsp_kernels_are_for_cores_with_the_extension() -> None:
+    for core in ("cortex-m4", "cortex-m4f", "cortex-m7", "cortex-m33", "cortex-m55", "cortex-m85"):
+        assert aot_kernels(core) == ("dsp", "portable")
+    for core in ("cortex-m0+", "cortex-m3", "rv32imc", "xtensa-lx7", "something-new"):
+        assert aot_kernels(core) == ("portable",)
+    assert aot_kernels("cortex-a72") == ()
 
 
 def test_the_esp32s3_arena_is_one_block_of_the_shared_segment_less_the_sdk() -> None:
@@ -232,6 +260,12 @@ def test_a_profile_survives_json_and_cannot_be_changed(write: Write) -> None:
         ("clock_mhz = 100", "", "clock_mhz", "missing"),
         ("clock_mhz = 100", "clock_mhz = 1979-05-27", "clock_mhz", "integer"),
         ('"cmsis_nn_dsp"', '"cmsis"', "kernels[0]", "'cmsis_nn_dsp'"),
+        (
+            '"cmsis_nn_dsp"',
+            '"portable"',
+            "kernels[0]",
+            "'cmsis_nn_dsp'",
+        ),  # the core decides on the aot engine's
         ('["cmsis_nn_dsp", "reference"]', "[]", "kernels", "at least 1"),
         ('["cmsis_nn_dsp", "reference"]', '"reference"', "kernels", "array"),
         ('["cmsis_nn_dsp", "reference"]', '["reference", "reference"]', "kernels", "twice"),

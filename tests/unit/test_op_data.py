@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from graphs import convolution, fully_connected, one_op, tensor
 
-from edgekit.boards.kernels import KERNEL_LIBRARIES, KernelLibrary
+from edgekit.boards.kernels import TFLM_KERNELS, KernelLibrary
 from edgekit.memory.known_ops import unknown_ops
 from edgekit.memory.lifetimes import ScratchRequest
 from edgekit.memory.op_data import OpAllocations, persistent_allocations
@@ -15,7 +15,7 @@ from edgekit.memory.releases import ABIS, TFLM_WHEEL, VERIFIED_RELEASE, Abi, ker
 from edgekit.memory.scratch import scratch_requests
 from edgekit.tflite.graph import Graph
 
-TFLM_LIBRARIES: tuple[KernelLibrary, ...] = tuple(k for k in KERNEL_LIBRARIES if k != "xnnpack")
+TFLM_LIBRARIES: tuple[KernelLibrary, ...] = tuple(k for k in TFLM_KERNELS if k != "xnnpack")
 CONV = convolution(tensor(1, 8, 8, 3), (3, 3), tensor(1, 8, 8, 16))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgekit.boards.catalog import load_catalog
-from edgekit.boards.kernels import KERNEL_LIBRARIES, KernelLibrary
+from edgekit.boards.kernels import TFLM_KERNELS, KernelLibrary
 from edgekit.codegen.resolver import registrations
 from edgekit.errors import InputError
 from edgekit.tflite.graph import Graph, Op, Tensor
@@ -32,7 +32,7 @@ def test_each_operator_is_registered_once_in_order_of_first_use() -> None:
     assert calls(graph, "reference") == ["AddConv2D()", "AddReshape()", "AddSoftmax()"]
 
 
-@pytest.mark.parametrize("kernels", KERNEL_LIBRARIES)
+@pytest.mark.parametrize("kernels", TFLM_KERNELS)
 def test_int8_only_registrations_are_taken_exactly_from_cmsis_nn(kernels: KernelLibrary) -> None:
     taken = {call for call in calls(graph_of(*ADD_METHODS), kernels) if "INT8" in call}
     expected = {f"{ADD_METHODS[op]}(tflite::Register_{op}_INT8())" for op in CMSIS_NN_INT8}

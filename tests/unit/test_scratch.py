@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 from graphs import convolution, fully_connected, one_op, tensor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.boards.kernels import KERNEL_LIBRARIES, KernelLibrary
+from edgekit.boards.kernels import TFLM_KERNELS, KernelLibrary
 from edgekit.memory.lifetimes import ScratchRequest
 from edgekit.memory.scratch import scratch_requests
 from edgekit.tflite.graph import Graph
 
-TFLM_LIBRARIES: tuple[KernelLibrary, ...] = tuple(k for k in KERNEL_LIBRARIES if k != "xnnpack")
+TFLM_LIBRARIES: tuple[KernelLibrary, ...] = tuple(k for k in TFLM_KERNELS if k != "xnnpack")
 CMSIS = [k for k in TFLM_LIBRARIES if k.startswith("cmsis")]
 
 
@@ -116,9 +115,10 @@ def test_requests_come_in_the_order_of_the_operators() -> None:
     )
 
 
-def test_xnnpack_has_no_arena() -> None:
-    with pytest.raises(ValueError, match="xnnpack"):
-        scratch_requests(one_op("RELU", (tensor(1, 8),), tensor(1, 8)), "xnnpack")
+@pytest.mark.parametrize("kernels", ["xnnpack", "portable", "dsp"])
+def test_what_is_no_library_of_tflite_micro_has_no_scratch_there(kernels: KernelLibrary) -> None:
+    with pytest.raises(ValueError, match=kernels):
+        scratch_requests(one_op("RELU", (tensor(1, 8),), tensor(1, 8)), kernels)
 
 
 @given(
@@ -127,7 +127,7 @@ def test_xnnpack_has_no_arena() -> None:
     kernel=st.integers(1, 5),
     stride=st.integers(1, 3),
     depthwise=st.booleans(),
-    kernels=st.sampled_from([k for k in get_args(KernelLibrary) if k != "xnnpack"]),
+    kernels=st.sampled_from(TFLM_LIBRARIES),
 )
 def test_scratch_is_never_negative_and_at_most_one_request_a_convolution(
     size: int, channels: int, kernel: int, stride: int, depthwise: bool, kernels: KernelLibrary

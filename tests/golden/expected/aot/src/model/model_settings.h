@@ -9,21 +9,21 @@ namespace edgekit {
 
 inline constexpr char kBoard[] = "golden-board";
 inline constexpr char kEngine[] = "aot";
-inline constexpr char kKernels[] = "reference";
-inline constexpr char kPlan[] = "greedy";
+inline constexpr char kKernels[] = "dsp";
+inline constexpr char kPlan[] = "overlap";
 
 // The first 8 bytes of the model's SHA-256, as text and as bytes.
 inline constexpr char kModelSha256Prefix[] = "9088b00a21329139";
 inline constexpr uint8_t kModelSha256PrefixBytes[8] = {0x90, 0x88, 0xb0, 0x0a, 0x21, 0x32, 0x91, 0x39};
 
 // Bytes to set aside for the tensor arena.
-inline constexpr size_t kArenaBytes = 2688;
+inline constexpr size_t kArenaBytes = 224;
 inline constexpr size_t kArenaAlignment = 16;
 
 // What it was predicted to need (exact): head and tail. Scratch is part of the head.
-inline constexpr size_t kArenaPredictedBytes = 2572;
-inline constexpr size_t kArenaHeadBytes = 160;
-inline constexpr size_t kArenaTailBytes = 2412;
+inline constexpr size_t kArenaPredictedBytes = 224;
+inline constexpr size_t kArenaHeadBytes = 112;
+inline constexpr size_t kArenaTailBytes = 0;
 inline constexpr size_t kArenaScratchBytes = 112;
 
 // Input: real = scale * (q - zero point), row-major.

@@ -1,0 +1,142 @@
+"""The figures of one network with one kernel library on one board. Nothing is converted or run here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+from edgekit.aot.plan import AotPlan, plan_program
+from edgekit.aot.program import Program, lower
+from edgekit.aot.sizes import program_sizes
+from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
+from edgekit.boards.profile import BoardProfile
+from edgekit.latency.estimate import estimate_latency
+from edgekit.memory.arena import Arena, predict_arena, release_margin
+from edgekit.memory.greedy import MemoryPlan
+from edgekit.search.budget import Budget
+from edgekit.search.code_size import aot_code_bytes, code_bytes
+from edgekit.search.records import ArenaFigures, Binding, FlashFigures, LatencyFigures, LimitName, Plan
+from edgekit.tflite.graph import Graph
+from edgekit.units import format_ms, format_size
+
+DEFAULT_CORE: Final = "cortex-m4f"
+"""The core whose rules apply when no board is named."""
+
+PLAN_OF: Final[dict[Engine, Plan]] = {"tflm": "greedy", "aot": "overlap"}
+"""Which memory plan an engine runs with."""
+
+_Unlock = tuple[LimitName, float, float, Callable[[float], str]]
+
+
+@dataclass(frozen=True)
+class MemoryFigures:
+    """Arena and flash of one network, and the plan behind the arena.
+
+    Attributes
+    ----------
+    plan:
+        Activations and scratch. Its time is 0 before the first operator runs, operator ``i`` runs at ``i + 1``.
+    """
+
+    arena: ArenaFigures
+    flash: FlashFigures
+    plan: MemoryPlan
+
+
+def memory_figures(
+    graph: Graph, kernels: KernelLibrary, board: BoardProfile | None, file_bytes: int
+) -> MemoryFigures:
+    """Return what ``graph`` takes with ``kernels``.
+
+    Parameters
+    ----------
+    graph:
+        The network; values of constants are not needed.
+    board:
+        The board, whose core and SDK count; without one, a Cortex-M4F and the engine's code alone.
+    file_bytes:
+        Size of the .tflite file, which TFLite Micro keeps in flash as it is.
+
+    Raises
+    ------
+    InputError
+        If ``kernels`` are those of the aot engine and it cannot run the graph.
+    """
+    if engine_of(kernels) == "aot":
+        program = lower(graph)
+        plan = plan_program(program)
+        flash = _aot_flash(program, kernels, board)
+        return MemoryFigures(_aot_arena(plan), flash, plan.plan)
+    arena = predict_arena(graph, kernels, board.core if board else DEFAULT_CORE)
+    code = code_bytes(board, kernels, graph.input.nbytes)
+    flash = FlashFigures(model=file_bytes, code=code, total=file_bytes + code, basis="estimated")
+    return MemoryFigures(_tflm_arena(arena, board), flash, arena.plan)
+
+
+def latency_figures(graph: Graph, board: BoardProfile, kernels: KernelLibrary) -> LatencyFigures:
+    """Return the estimated latency of ``graph`` on ``board``."""
+    latency = estimate_latency(graph, kernels, board.core, board.clock_mhz)
+    return LatencyFigures(
+        estimate=latency.estimate_ms, low=latency.low_ms, high=latency.high_ms, basis="estimated"
+    )
+
+
+def bindings(
+    arena: ArenaFigures, flash: FlashFigures, latency: LatencyFigures, budget: Budget
+) -> tuple[Binding, ...]:
+    """Return the limits that these figures break, each with what would unlock it."""
+    rows: tuple[_Unlock, ...] = (
+        ("ram", arena.need, budget.ram_bytes, lambda need: f"--ram {int(need)} ({format_size(int(need))})"),
+        (
+            "flash",
+            flash.total,
+            budget.flash_bytes,
+            lambda need: f"--flash {int(need)} ({format_size(int(need))})",
+        ),
+        (
+            "latency",
+            latency.estimate,
+            budget.latency_ms,
+            # Rounded up, and without a space: what is shown can be typed, and then it fits.
+            lambda need: f"--max-latency {ceil(need)}ms ({format_ms(need)})",
+        ),
+    )
+    return tuple(
+        Binding(limit=limit, need=need, have=have, unlock=unlock(need))
+        for limit, need, have, unlock in rows
+        if need > have
+    )
+
+
+def _tflm_arena(arena: Arena, board: BoardProfile | None) -> ArenaFigures:
+    """Return the arena's figures with the margin for the TFLite Micro that the board's SDK ships."""
+    return ArenaFigures(
+        head=arena.head,
+        tail=arena.tail,
+        scratch=arena.scratch,
+        total=arena.total,
+        required=arena.required,
+        margin=release_margin(arena, board) if board else 0,
+        basis=arena.basis,
+    )
+
+
+def _aot_arena(plan: AotPlan) -> ArenaFigures:
+    """Return the arena of the aot engine: activations and scratch, known when the C is written, and nothing else."""
+    return ArenaFigures(
+        head=plan.activations,
+        tail=0,
+        scratch=plan.scratch,
+        total=plan.total,
+        required=plan.total,
+        margin=0,
+        basis="exact",
+    )
+
+
+def _aot_flash(program: Program, kernels: KernelLibrary, board: BoardProfile | None) -> FlashFigures:
+    sizes = program_sizes(program)
+    code = aot_code_bytes(board, kernels, sizes.functions, len(program.calls), program.graph.input.nbytes)
+    return FlashFigures(model=sizes.total, code=code, total=sizes.total + code, basis="estimated")
