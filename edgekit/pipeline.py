@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edgekit.boards.kernels import KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
 from edgekit.codegen.golden import make_golden
 from edgekit.codegen.project import ProjectSpec, render_project
@@ -23,12 +25,14 @@ from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.search.budget import Budget
 from edgekit.search.code_size import golden_count
-from edgekit.search.figures import bindings, latency_figures, memory_figures
+from edgekit.search.figures import PLAN_OF, bindings, latency_figures, memory_figures
 from edgekit.search.records import (
     AccuracyFigures,
+    ArenaFigures,
     Candidate,
     FitRecord,
     HostArena,
+    LatencyFigures,
     Measurements,
 )
 from edgekit.tflite.graph import Graph
@@ -258,18 +262,53 @@ def _finish(
 
 
 def _project(chosen: Candidate, network: _Network, graph: Graph, board: BoardProfile) -> ProjectSpec:
-    model = network.quantized.model
     inputs = None
     if network.dataset is not None and network.split is not None:
         pixels = network.dataset.images[network.split.test[:3]]
         inputs = (pixels.astype(np.int16) - 128).astype(np.int8)[:, None]
+    model = network.quantized.model
+    figures = (chosen.arena, chosen.latency_ms)
+    return _spec(board, chosen.kernels, model, graph, figures, inputs, network.labels)
+
+
+def export(model: bytes, graph: Graph, board: BoardProfile, kernels: KernelLibrary) -> dict[str, bytes | str]:
+    """Return the build folder of a finished int8 model: relative path to content.
+
+    Parameters
+    ----------
+    model, graph:
+        The .tflite, which the host's interpreter must accept, and its graph.
+    kernels:
+        One of the board's kernel libraries; it says which engine runs the model.
+
+    Raises
+    ------
+    InputError
+        If the engine cannot run the model.
+    """
+    memory = memory_figures(graph, kernels, board, len(model))
+    return render_project(
+        _spec(board, kernels, model, graph, (memory.arena, latency_figures(graph, board, kernels)))
+    )
+
+
+def _spec(
+    board: BoardProfile,
+    kernels: KernelLibrary,
+    model: bytes,
+    graph: Graph,
+    figures: tuple[ArenaFigures, LatencyFigures],
+    inputs: NDArray[np.int8] | None = None,
+    labels: tuple[str, ...] = (),
+) -> ProjectSpec:
+    arena, latency = figures
     golden_inputs, golden_outputs = make_golden(model, inputs, golden_count(graph.input.nbytes))
-    arena, latency = chosen.arena, chosen.latency_ms
+    engine = engine_of(kernels)
     return ProjectSpec(
         board=board,
-        engine=chosen.engine,
-        kernels=chosen.kernels,
-        plan=chosen.plan,
+        engine=engine,
+        kernels=kernels,
+        plan=PLAN_OF[engine],
         model=model,
         graph=graph,
         arena=ArenaRecord(
@@ -278,7 +317,7 @@ def _project(chosen: Candidate, network: _Network, graph: Graph, board: BoardPro
         arena_bytes=-(-arena.need // 16) * 16,
         golden_inputs=golden_inputs,
         golden_outputs=golden_outputs,
-        labels=network.labels,
+        labels=labels,
         latency=LatencyRecord(
             estimate=latency.estimate, low=latency.low, high=latency.high, basis=latency.basis
         ),

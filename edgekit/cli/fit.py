@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,10 @@ from rich.progress import (
 )
 
 from edgekit.boards.profile import BoardProfile
+from edgekit.cli.folder import write_build
 from edgekit.cli.params import DEFAULT_BUILD, board_option, limit_options
-from edgekit.errors import InputError, TaskError
-from edgekit.files import check_writable, write_all
+from edgekit.errors import TaskError
+from edgekit.files import check_writable
 from edgekit.mobilenet.architecture import ARCHS, Arch
 from edgekit.report.console import stderr_console
 from edgekit.report.fit import closest, print_candidates, print_choice, unlocked
@@ -192,27 +193,9 @@ def _make(
     files = dict(made.files)
     if made.training is not None:
         files[TRAINING_FILE] = json.dumps(made.training, indent=2) + "\n"
-    stale = _stale(output, files)
-    write_all(output, files)
-    for path in stale:
-        path.unlink(missing_ok=True)
+    write_build(output, files)
     console.print(sizes_line(files, output))
     return made.record
-
-
-def _stale(output: Path, files: Mapping[str, bytes | str]) -> list[Path]:
-    """Return what an earlier fit and its bench wrote to ``output`` and ``files`` does not replace."""
-    from edgekit.bench.record import BENCH_FILE
-    from edgekit.codegen.record import PROJECT_FILE, load_project
-    from edgekit.pipeline import TRAINING_FILE
-
-    if not (output / PROJECT_FILE).exists():
-        return []
-    try:
-        earlier = {*load_project(output).files, TRAINING_FILE, BENCH_FILE}
-    except InputError:
-        return []
-    return [output / name for name in sorted(earlier - files.keys())]
 
 
 @contextlib.contextmanager

@@ -7,9 +7,16 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
-from edgekit.boards.kernels import AOT_KERNELS, ENGINES, KERNEL_LIBRARIES, Engine, KernelLibrary, engine_of
+from edgekit.boards.kernels import Engine, KernelLibrary
 from edgekit.boards.profile import BoardProfile
-from edgekit.cli.params import NO_PICTURE, PICTURE, board_option, limit_options
+from edgekit.cli.params import (
+    NO_PICTURE,
+    PICTURE,
+    board_option,
+    choose_kernels,
+    engine_options,
+    limit_options,
+)
 from edgekit.errors import InputError
 from edgekit.files import write_atomic
 from edgekit.report.console import stderr_console
@@ -26,16 +33,7 @@ from edgekit.tflite.tflm import measure_tflm
 @click.command("inspect")
 @click.argument("model", type=click.Path(path_type=Path))
 @board_option()
-@click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    help="What is to run it: TFLite Micro, or edgekit's own engine (default: that of --kernels, else tflm).",
-)
-@click.option(
-    "--kernels",
-    type=click.Choice(KERNEL_LIBRARIES),
-    help="Kernel library (default: the board's best for the engine, else reference or portable).",
-)
+@engine_options
 @limit_options
 @click.option("--tflm", is_flag=True, help="Measure the arena with real TFLite Micro on this host as well.")
 @click.option(
@@ -66,7 +64,7 @@ def command(
     """
     if board is None and (ram or flash or max_latency):
         raise InputError("Limits need a board to apply to.", "Add --board NAME.")
-    chosen = _kernels(board, engine, kernels)
+    chosen = choose_kernels(board, engine, kernels)
     content = read_model_file(model)
     graph = read_graph(content)
     budget = Budget.of_board(board, ram, flash, max_latency) if board else None
@@ -86,26 +84,3 @@ def command(
     if as_json:
         click.echo(record.model_dump_json(by_alias=True, indent=2))
     return 1 if record.fits is False else 0
-
-
-def _kernels(
-    board: BoardProfile | None, engine: Engine | None, kernels: KernelLibrary | None
-) -> KernelLibrary:
-    """Return the kernel library that the options mean."""
-    chosen: Engine = engine or (engine_of(kernels) if kernels else "tflm")
-    if kernels is not None and engine_of(kernels) != chosen:
-        raise InputError(
-            f"The {chosen} engine has no {kernels} kernels.",
-            f"Leave out --kernels, or use --engine {engine_of(kernels)}.",
-        )
-    if board is None:
-        return kernels or ("reference" if chosen == "tflm" else AOT_KERNELS[0])
-    usable = board.kernels_of(chosen)
-    if not usable:
-        raise InputError(
-            f"{board.title} cannot run the {chosen} engine, which is for microcontrollers.",
-            "Use --engine tflm.",
-        )
-    if kernels is not None and kernels not in usable:
-        raise InputError(f"{board.title} cannot use {kernels} kernels.", f"It has {', '.join(usable)}.")
-    return kernels or usable[0]

@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "fit": "Choose the largest MobileNet that fits a board, train it, and write its firmware sources.",
     "bench": "Run the model on a device and compare it with the host, bit for bit.",
     "convert": "Quantize a Keras model or a float .tflite to int8.",
+    "export": "Write the firmware sources for a finished int8 .tflite.",
     "inspect": "Show what a .tflite needs: operators, arena, flash, and whether it fits a board.",
     "models": "List the MobileNet family with Mult-Adds and parameters.",
     "boards": "List the boards, or show one with its sources.",

@@ -10,8 +10,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from edgekit.boards.catalog import get_board, load_catalog
+from edgekit.boards.kernels import AOT_KERNELS, ENGINES, KERNEL_LIBRARIES, Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, InputError
 from edgekit.units import format_ms, format_size, parse_size, parse_time_ms
 
 MAX_BYTES: Final = 1 << 40
@@ -178,6 +179,50 @@ def limit_options(command: _Command) -> _Command:
         "--max-latency", type=TIME, help="Latency of one inference, for example 400ms (default: the board's)."
     )
     return ram(flash(latency(command)))
+
+
+def engine_options(command: _Command) -> _Command:
+    """Add ``--engine`` and ``--kernels``, each ``None`` unless given, for :func:`choose_kernels`."""
+    engine = click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        help="What is to run it: TFLite Micro, or edgekit's own engine (default: that of --kernels, else tflm).",
+    )
+    kernels = click.option(
+        "--kernels",
+        type=click.Choice(KERNEL_LIBRARIES),
+        help="Kernel library (default: the board's best for the engine, else reference or portable).",
+    )
+    return engine(kernels(command))
+
+
+def choose_kernels(
+    board: BoardProfile | None, engine: Engine | None, kernels: KernelLibrary | None
+) -> KernelLibrary:
+    """Return the kernel library that the options of :func:`engine_options` mean.
+
+    Raises
+    ------
+    InputError
+        If the engine or the board has no such kernels.
+    """
+    chosen: Engine = engine or (engine_of(kernels) if kernels else "tflm")
+    if kernels is not None and engine_of(kernels) != chosen:
+        raise InputError(
+            f"The {chosen} engine has no {kernels} kernels.",
+            f"Leave out --kernels, or use --engine {engine_of(kernels)}.",
+        )
+    if board is None:
+        return kernels or ("reference" if chosen == "tflm" else AOT_KERNELS[0])
+    usable = board.kernels_of(chosen)
+    if not usable:
+        raise InputError(
+            f"{board.title} cannot run the {chosen} engine, which is for microcontrollers.",
+            "Use --engine tflm.",
+        )
+    if kernels is not None and kernels not in usable:
+        raise InputError(f"{board.title} cannot use {kernels} kernels.", f"It has {', '.join(usable)}.")
+    return kernels or usable[0]
 
 
 def _boards_dirs(ctx: click.Context | None) -> tuple[Path, ...]:

@@ -86,8 +86,9 @@ def predict_wheel_arena(graph: Graph) -> Arena:
 def tflm_arena(graph: Graph, kernels: KernelLibrary, abi: Abi, release: TflmRelease) -> Arena:
     """Return the arena of TFLite Micro ``release`` on a target of ``abi``."""
     scratch = scratch_requests(graph, kernels, abi, release)
-    plan = plan_greedy(head_buffers(graph, scratch))
-    head = plan_greedy(head_buffers(graph)).peak if scratch else plan.peak
+    buffers = head_buffers(graph, scratch)
+    plan = plan_greedy(buffers)
+    head = plan_greedy(buffers[: -len(scratch)]).peak if scratch else plan.peak
     tail = tail_bytes(graph, kernels, abi, len(scratch), release)
     known = graph.subgraphs == 1 and not unknown_ops(graph, kernels, release)
     required = max(

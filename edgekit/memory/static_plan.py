@@ -41,7 +41,7 @@ def plan_static(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> 
         If an overlap is between buffers that do not meet in one operator.
     """
     leads = grid_leads(buffers, overlaps)
-    aligned = [replace(buffer, size=align(buffer.size)) for buffer in buffers]
+    aligned = [b if b.size == align(b.size) else replace(b, size=align(b.size)) for b in buffers]
     offsets = [0] * len(buffers)
     exact = True
     for members in _components(buffers):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -14,9 +15,14 @@ from edgekit.units import format_millions, format_ms, format_size
 
 _LIMIT_TITLES = {"ram": "RAM", "flash": "flash", "latency": "latency"}
 
+_MOST_ROWS: Final = 100
+"""Candidates in a table; of more than that, those around the choice are shown."""
+_ROWS_ABOVE: Final = 40
+_ROWS_BELOW: Final = 20
+
 
 def print_candidates(console: Console, record: FitRecord, board: BoardProfile) -> None:
-    """Print a table of every candidate with its figures, its verdict and what bound it."""
+    """Print a table of the candidates with their figures, their verdict and what bound them."""
     budget = record.budget
     table = Table(
         title=f"{board.title}: RAM {format_size(budget.ram_bytes)} ({board.arena_region.name}), "
@@ -34,7 +40,8 @@ def print_candidates(console: Console, record: FitRecord, board: BoardProfile) -
     for heading in ("arena", "image", "latency"):
         table.add_column(heading, justify="right")
     table.add_column("verdict")
-    for candidate in record.candidates:
+    first, last = _shown(record)
+    for candidate in record.candidates[first:last]:
         chosen = candidate is record.chosen
         table.add_row(
             candidate.spec.label,
@@ -49,6 +56,11 @@ def print_candidates(console: Console, record: FitRecord, board: BoardProfile) -
             style="bold green" if chosen else None if candidate.fits else "dim",
         )
     console.print(table)
+    below = len(record.candidates) - last
+    if first or below:
+        console.print(
+            f"Not shown: {first} candidates above these and {below} below; --json has all.", style="dim"
+        )
     console.print(
         "top-1: published (ImageNet, int8), i = interpolated, e = extrapolated. The arena is exact, and so is the model"
         " in the image (with aot but for a table of up to 1 KB); code and latency (~) are estimates.",
@@ -56,6 +68,15 @@ def print_candidates(console: Console, record: FitRecord, board: BoardProfile) -
     )
     for note in record.notes:
         console.print(f"Note: {note}", style="dim")
+
+
+def _shown(record: FitRecord) -> tuple[int, int]:
+    """Return the first candidate to show and the one after the last: all, or those around the choice."""
+    count = len(record.candidates)
+    if count <= _MOST_ROWS:
+        return 0, count
+    centre = record.candidates.index(record.chosen or closest(record.candidates))
+    return max(0, centre - _ROWS_ABOVE), min(count, centre + _ROWS_BELOW + 1)
 
 
 def verdict(candidate: Candidate, chosen: bool = False) -> str:

@@ -1,0 +1,74 @@
+"""``edgekit export``: the build folder of a finished int8 .tflite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.markup import escape
+
+from edgekit.boards.kernels import Engine, KernelLibrary
+from edgekit.boards.profile import BoardProfile
+from edgekit.cli.folder import write_build
+from edgekit.cli.params import DEFAULT_BUILD, board_option, choose_kernels, engine_options, limit_options
+from edgekit.errors import InputError
+from edgekit.files import check_writable
+from edgekit.pipeline import export, sizes_line
+from edgekit.report.console import stderr_console
+from edgekit.report.inspect import print_inspection
+from edgekit.search.budget import Budget
+from edgekit.search.inspection import inspect_model
+from edgekit.tflite.interpreter import probe
+from edgekit.tflite.reader import read_graph, read_model_file
+
+
+@click.command("export")
+@click.argument("model", type=click.Path(path_type=Path))
+@board_option(required=True)
+@engine_options
+@limit_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_BUILD,
+    show_default=True,
+    help="Build folder to write.",
+)
+def command(
+    model: Path,
+    board: BoardProfile,
+    boards_dir: tuple[Path, ...],
+    engine: Engine | None,
+    kernels: KernelLibrary | None,
+    ram: int | None,
+    flash: int | None,
+    max_latency: float | None,
+    output: Path,
+) -> int:
+    """Write the firmware sources for MODEL, a finished int8 .tflite, as `edgekit fit` does for its own networks.
+
+    Exit status: 0, or 1 if the model does not fit the board; its folder is written all the same.
+    """
+    chosen = choose_kernels(board, engine, kernels)
+    content = read_model_file(model)
+    graph = read_graph(content)
+    check_writable(output)
+    record = inspect_model(content, graph, board, chosen, Budget.of_board(board, ram, flash, max_latency))
+    refusal = next((p for p in record.problems if p.severity == "error"), None)
+    if refusal is not None:
+        where = "The model" if refusal.index is None else f"Operator {refusal.index} ({refusal.op})"
+        raise InputError(
+            f"{where} cannot run with the {record.engine} engine: {refusal.problem}", refusal.remedy
+        )
+    refused = probe(content)
+    if refused is not None:
+        raise InputError(
+            f"The host interpreter does not take {model}: {refused}.", "Convert the float model again."
+        )
+    files = export(content, graph, board, chosen)
+    write_build(output, files)
+    console = stderr_console()
+    print_inspection(console, record, graph, model)
+    console.print(escape(sizes_line(files, output)))
+    return 1 if record.fits is False else 0
