@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
+from aot_paths import PATHS, WARNINGS
 from numpy.typing import NDArray
 
 from edgekit.aot.plan import AotPlan
@@ -22,22 +23,13 @@ from edgekit.codegen.aot import render_aot
 from edgekit.resources import resource_dir
 from edgekit.tflite.graph import Graph
 
-Variant = Literal["portable", "dsp"]
-VARIANTS: Final[tuple[Variant, ...]] = ("portable", "dsp")
-
 ENGINE: Final = resource_dir("firmware") / "engine" / "aot"
-SHIM: Final = Path(__file__).parent / "aot_shim"
-_WARNINGS: Final = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wshadow")
 _SANITIZERS: Final = (
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",
     "-fno-omit-frame-pointer",
     "-g1",
 )
-_PATHS: Final[Mapping[Variant, tuple[str, ...]]] = {
-    "portable": ("-DEK_PORTABLE",),
-    "dsp": ("-D__ARM_FEATURE_DSP=1", "-D__ARM_FEATURE_SAT=1", f"-I{SHIM}"),
-}
 _NUMBERS: Final = count()
 
 _DRIVER: Final = """
@@ -102,7 +94,7 @@ def render(graph: Graph, plan: AotPlan | None = None) -> tuple[Program, dict[str
 
 
 def build(
-    program: Program, texts: Mapping[str, str], variant: Variant = "portable", optimize: str = "-O1"
+    program: Program, texts: Mapping[str, str], variant: str = "portable", optimize: str = "-O1"
 ) -> HostModel:
     """Compile ``model.c`` and link it with the engine into a library, and load it."""
     folder = _folder() / f"model_{next(_NUMBERS)}"
@@ -124,7 +116,7 @@ def build(
 
 
 def run_sanitized(
-    program: Program, texts: Mapping[str, str], inputs: NDArray[np.int8], variant: Variant
+    program: Program, texts: Mapping[str, str], inputs: NDArray[np.int8], variant: str
 ) -> NDArray[np.int8]:
     """Return the outputs of a program built with AddressSanitizer and UBSan, which ends on anything undefined."""
     folder = _folder() / f"model_{next(_NUMBERS)}"
@@ -142,7 +134,7 @@ def run_sanitized(
 
 
 @cache
-def engine_objects(variant: Variant, sanitized: bool = False) -> tuple[Path, ...]:
+def engine_objects(variant: str, sanitized: bool = False) -> tuple[Path, ...]:
     """Return the engine's object files, compiled once a process."""
     folder = _folder() / f"engine_{variant}{'_sanitized' if sanitized else ''}"
     folder.mkdir()
@@ -162,10 +154,10 @@ def engine_objects(variant: Variant, sanitized: bool = False) -> tuple[Path, ...
     return tuple(objects)
 
 
-def _compiler(folder: Path, variant: Variant) -> list[str]:
+def _compiler(folder: Path, variant: str) -> list[str]:
     name = next((name for name in ("gcc", "clang", "cc") if shutil.which(name)), None)
     assert name is not None, "no C compiler is installed; install gcc"
-    return [name, *_WARNINGS, "-fPIC", *_PATHS[variant], f"-I{ENGINE}", f"-I{folder}"]
+    return [name, *WARNINGS, "-fPIC", *PATHS[variant], f"-I{ENGINE}", f"-I{folder}"]
 
 
 @cache

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from aot_paths import PATHS, WARNINGS
 from numpy.typing import NDArray
 
 from edgekit.aot import packing
@@ -27,13 +28,6 @@ from edgekit.resources import resource_dir
 
 TESTS = Path(__file__).parent
 ENGINE = resource_dir("firmware") / "engine" / "aot"
-WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wshadow")
-PATHS = {
-    "portable": ("-DEK_PORTABLE",),
-    "dsp": ("-D__ARM_FEATURE_DSP=1", "-D__ARM_FEATURE_SAT=1", f"-I{TESTS / 'aot_shim'}"),
-}
-"""Compiler flags of the two code paths; the DSP extension's instructions are functions on the host."""
-
 GUARD = 256
 """Bytes around each buffer that no kernel may touch."""
 

@@ -144,10 +144,8 @@ def _constants(graph: Graph, call: Call) -> Constants:
             a, b, total = affine
             factors = tables.add_constants(a, b, total)
             return Added(a.zero_point, b.zero_point, total.zero_point, *_range(op, total), factors)
-        case Lookup() if op.kind == "QUANTIZE":
-            return Table(tables.requantize_table(*affine))
         case Lookup():
-            return Table(tables.relu_table(op.kind, *affine))
+            return Table(tables.lookup_table(op.kind, *affine))
         case Pad():
             return Filled(affine[1].zero_point)
         case Softmax():

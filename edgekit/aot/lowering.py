@@ -192,6 +192,12 @@ def _lookup(graph: Graph, op: Op) -> Kernel:
     check.activation(source, "input")
     check.activation(target, "output")
     wants(source.elements == target.elements, f"It makes {list(target.shape)} of {list(source.shape)}.")
+    try:
+        tables.lookup_table(
+            op.kind, *(tables.Affine(*check.quantization_of(tensor)) for tensor in (source, target))
+        )
+    except ValueError as error:
+        raise Refused(f"It has {error}.", _CALIBRATE) from error
     return Lookup(target.elements)
 
 

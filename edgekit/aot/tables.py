@@ -127,6 +127,11 @@ def requantize_table(x: Affine, out: Affine) -> bytes:
     return _table(x, out, quantize_multiplier(_ratio(x, out)), (INT8_MIN, INT8_MAX))
 
 
+def lookup_table(kind: str, x: Affine, out: Affine) -> bytes:
+    """Return the answers of QUANTIZE, RELU, RELU6 or RELU_N1_TO_1, as of the two functions above."""
+    return requantize_table(x, out) if kind == "QUANTIZE" else relu_table(kind, x, out)
+
+
 def add_constants(a: Affine, b: Affine, out: Affine) -> AddConstants:
     """Return the factors of ADD, whose inputs are shifted left by 20 before they are rescaled.
 

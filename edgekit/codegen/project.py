@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgekit import __version__
 from edgekit.aot.plan import plan_program
 from edgekit.aot.program import lower
-from edgekit.boards.kernels import KERNEL_TITLES, KernelLibrary
+from edgekit.boards.kernels import KERNEL_TITLES, Engine, KernelLibrary
 from edgekit.boards.profile import BoardProfile
 from edgekit.codegen.aot import engine_sources, render_aot
 from edgekit.codegen.environment import render
@@ -21,7 +21,6 @@ from edgekit.codegen.golden import GOLDEN_FILE, golden_to_npz
 from edgekit.codegen.record import (
     PROJECT_FILE,
     ArenaRecord,
-    Engine,
     FirmwareProject,
     InputRecord,
     LatencyRecord,

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from edgekit.boards.kernels import KernelLibrary
+from edgekit.boards.kernels import Engine, KernelLibrary
 from edgekit.boards.profile import Framework
 from edgekit.errors import InputError
 from edgekit.files import read_bytes
@@ -19,8 +19,6 @@ from edgekit.search.records import Basis
 PROJECT_FILE: Final = "project.json"
 """Name of the record in a build folder."""
 PROJECT_SCHEMA: Final = "edgekit.project/1"
-
-Engine = Literal["tflm", "aot"]
 
 _MAX_RECORD_BYTES: Final = 8 * 1024**2
 _MAX_MODEL_BYTES: Final = 512 * 1024**2

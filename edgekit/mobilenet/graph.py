@@ -42,6 +42,8 @@ def network_graph(spec: NetworkSpec) -> Graph:
     x = builder.tensor((1, spec.resolution, spec.resolution, spec.channels), quantization=_INPUT)
     inputs = (x,)
     for layer in spec.layers:
+        if layer.kind == "pool" and layer.in_size == 1:
+            continue  # the mean of one pixel is that pixel: conversion leaves it out
         if layer.kind == "pool":
             axes = builder.constant(1, 2)
             x = builder.op("MEAN", (x, axes), (1, 1, 1, layer.out_channels), {"keep_dims": True})

@@ -1,4 +1,4 @@
-"""The aot engine against TFLite's reference kernels: every output byte of every input, on both code paths.
+"""The aot engine against TFLite's reference kernels: every output byte of every input, on every code path.
 
 ``EDGEKIT_AOT_INPUTS`` sets the number of inputs of each network; without it the larger ones get fewer, so that the file
 takes a minute or two.
@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 from aot_graphs import GraphBuilder
-from aot_host import VARIANTS, Variant, build, render, run_sanitized
+from aot_host import build, render, run_sanitized
 from aot_networks import random_inputs, random_network
 from aot_operators import NETWORKS, OPERATORS, SEEDS
+from aot_paths import PATHS
 from hypothesis import HealthCheck, given, settings
 from numpy.typing import NDArray
 
@@ -54,7 +55,7 @@ class Proof:
         """Return the number of inputs with a wrong output."""
         return sum(not np.array_equal(one, other) for one, other in zip(outputs, self.expected, strict=True))
 
-    def check(self, variants: Iterable[Variant] = VARIANTS) -> None:
+    def check(self, variants: Iterable[str] = tuple(PATHS)) -> None:
         """Compile the model for ``variants`` and compare every output."""
         program, texts = render(self.graph)
         for variant in variants:
@@ -65,7 +66,7 @@ class Proof:
     def check_sanitized(self, count: int) -> None:
         """Compare the outputs of the first ``count`` inputs, in programs that end on anything undefined."""
         program, texts = render(self.graph)
-        for variant in VARIANTS:
+        for variant in PATHS:
             outputs = run_sanitized(program, texts, self.inputs[:count], variant)
             assert np.array_equal(outputs, self.expected[:count]), variant
 

@@ -25,6 +25,7 @@ SPECS = (
     NetworkSpec("mobilenet_v1", 0.35, 80, 1, 1000),
     NetworkSpec("conv_mobilenet_v1", 0.25, 48, 1, 10),
     NetworkSpec("shallow_mobilenet_v1", 0.5, 64, 3, 7),
+    NetworkSpec("mobilenet_v1", 0.1, 32, 1, 10),
 )
 
 

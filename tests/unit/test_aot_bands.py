@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 from aot_cases import KERNELS
-from aot_kernels import PATHS, Memory, compile_traced, end_trace, random_call, random_inputs
+from aot_kernels import Memory, compile_traced, end_trace, random_call, random_inputs
+from aot_paths import PATHS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

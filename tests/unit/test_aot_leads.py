@@ -16,7 +16,6 @@ import pytest
 from aot_cases import KERNELS
 from aot_kernels import (
     ENGINE,
-    PATHS,
     Memory,
     compile_library,
     compile_traced,
@@ -24,6 +23,7 @@ from aot_kernels import (
     random_call,
     random_inputs,
 )
+from aot_paths import PATHS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,7 +73,7 @@ def test_the_stated_lead_is_the_smallest_that_the_accesses_allow(
     assert kernel.leads == call.stated_leads(libraries.plain["portable"])
     for which, stated in enumerate(kernel.leads):
         traces = [call.trace(library, inputs, which) for library in libraries.traced.values()]
-        assert [trace.faults for trace in traces] == [0, 0]
+        assert not any(trace.faults for trace in traces)
         assert all(trace.reads and trace.writes for trace in traces)
         needed = max(trace.lead for trace in traces)
         assert stated is not None
@@ -116,7 +116,7 @@ def test_leads_are_exact_for_every_layer_of_a_real_network(libraries: Libraries)
         inputs = random_inputs(call, rng)
         traces = [call.trace(library, inputs, 0) for library in libraries.traced.values()]
         assert (max(trace.lead for trace in traces),) == step.kernel.leads
-        assert [trace.faults for trace in traces] == [0, 0]
+        assert not any(trace.faults for trace in traces)
 
 
 @pytest.mark.parametrize("kind", ["conv2d", "pointwise"])

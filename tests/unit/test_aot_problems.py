@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from aot_graphs import MIXED, PLAIN, changed, scaled, with_op
+from graphs import one_op, tensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -173,3 +174,11 @@ def test_damaged_graphs_end_in_an_error_for_people(data: st.DataObject, flaws: i
         render_aot(lower(graph))
     except InputError as error:
         assert error.message and error.hint
+
+
+@pytest.mark.parametrize("kind", ["QUANTIZE", "RELU", "RELU6"])
+def test_scales_too_far_apart_for_the_multiplier_are_refused(kind: str) -> None:
+    x, y = (replace(tensor(1, 4), quantization=scaled(scale)) for scale in (1e9, 1e-9))
+    (problem,) = check_aot(one_op(kind, (x,), y))
+    assert (problem.index, problem.op) == (0, kind) and "output scale of 1e-09" in problem.problem
+    assert check_aot(one_op(kind, (y,), x)) == []

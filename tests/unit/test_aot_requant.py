@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
-from aot_kernels import ENGINE, PATHS, link_library
+from aot_kernels import ENGINE, link_library
+from aot_paths import PATHS
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from aot_kernels import PATHS, TESTS, compile_library
+from aot_kernels import TESTS, compile_library
+from aot_paths import PATHS
 
 _SANITIZERS = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
