@@ -8,11 +8,12 @@ TARGET_STAMP := $(VENV)/.target-installed
 C_FILES = $(shell find firmware tests -path tests/golden -prune -o -name '*.[ch]' -print)
 C_FORMAT = $(BIN)/clang-format --style=file:firmware/.clang-format
 
-.PHONY: help setup setup-target demo test lint format bench code-sizes clean
+.PHONY: help setup setup-target demo test prove lint format bench code-sizes clean
 
 help:
 	@echo "make demo    the main job on real images, without hardware (installs what it needs)"
 	@echo "make test    lint, types, import direction and all tests, also on emulated microcontrollers"
+	@echo "make prove   the aot engine's networks, 1000 inputs each against the reference (half an hour)"
 	@echo "make bench   the benchmark: times, sizes and arenas, printed as tables"
 	@echo "make format  format the code"
 	@echo "make code-sizes  measure the aot engine's code anew, after a change to firmware/engine/aot"
@@ -43,6 +44,9 @@ lint: setup setup-target
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile
+
+prove: setup setup-target
+	EDGEKIT_AOT_INPUTS=1000 $(BIN)/pytest -n 2 tests/integration/test_aot_equality.py -k "trained or corners or relatives"
 
 bench: setup setup-target
 	@$(BIN)/python tools/bench.py
