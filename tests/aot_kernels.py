@@ -24,6 +24,7 @@ from edgekit.aot.kernels.geometry import Kernel, Shape, Window
 from edgekit.aot.kernels.pool import AveragePool, MaxPool, Mean
 from edgekit.aot.kernels.softmax import Softmax
 from edgekit.aot.tables import quantize_multiplier, softmax_table
+from edgekit.memory.lifetimes import align
 from edgekit.resources import resource_dir
 
 TESTS = Path(__file__).parent
@@ -252,7 +253,7 @@ class Memory:
         place = GUARD
         for size in sizes:
             self._places.append((place, size))
-            place = packing.round_up(place + size, 16) + GUARD
+            place = align(place + size) + GUARD
         raw = np.full(place + 16, -86, np.int8)
         self._block = raw[-raw.ctypes.data % 16 :][:place]
         self._free = np.ones(place, bool)

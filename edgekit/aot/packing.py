@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.memory.lifetimes import align
+
 WORD: Final = 4
 """Weights of a channel come in words of four."""
 PAIR: Final = 2
@@ -21,15 +23,10 @@ _IDLE_COMPACT: Final = (1, 1 << 30)
 _IDLE_WIDE: Final = (0, 1 << 30, -1)
 
 
-def round_up(size: int, multiple: int) -> int:
-    """Return ``size`` rounded up to a multiple."""
-    return -(-size // multiple) * multiple
-
-
 def pack_pairs(weights: NDArray[np.int8]) -> NDArray[np.int8]:
     """Return weights [channels, K] as [pairs of channels, words of K, 2, 4], zeros where there is nothing."""
     channels, depth = weights.shape
-    padded = np.zeros((round_up(channels, PAIR), round_up(depth, WORD)), np.int8)
+    padded = np.zeros((align(channels, PAIR), align(depth, WORD)), np.int8)
     padded[:channels, :depth] = weights
     pairs = padded.reshape(-1, PAIR, padded.shape[1] // WORD, WORD)
     return np.ascontiguousarray(pairs.transpose(0, 2, 1, 3))
@@ -38,7 +35,7 @@ def pack_pairs(weights: NDArray[np.int8]) -> NDArray[np.int8]:
 def pack_groups(weights: NDArray[np.int8]) -> NDArray[np.int8]:
     """Return weights [taps, channels] as [groups of channels, taps, 4], zeros where there is nothing."""
     taps, channels = weights.shape
-    padded = np.zeros((taps, round_up(channels, GROUP)), np.int8)
+    padded = np.zeros((taps, align(channels, GROUP)), np.int8)
     padded[:, :channels] = weights
     return np.ascontiguousarray(padded.reshape(taps, -1, GROUP).transpose(1, 0, 2))
 
@@ -57,7 +54,7 @@ def compact_channels(
     multiple:
         What the number of entries is rounded up to.
     """
-    entries = np.empty((round_up(len(bias), multiple), 2), np.int64)
+    entries = np.empty((align(len(bias), multiple), 2), np.int64)
     entries[:] = _IDLE_COMPACT
     entries[: len(bias)] = np.stack([bias * _BIAS_FACTOR - shift, multiplier], axis=1)
     return entries.astype(np.int32)
@@ -67,7 +64,7 @@ def wide_channels(
     bias: NDArray[np.int64], multiplier: NDArray[np.int64], shift: NDArray[np.int64], multiple: int
 ) -> NDArray[np.int32]:
     """Return ``ek_wide_channel`` entries, int32 [channels rounded up, 3]; parameters as for the compact form."""
-    entries = np.empty((round_up(len(bias), multiple), 3), np.int64)
+    entries = np.empty((align(len(bias), multiple), 3), np.int64)
     entries[:] = _IDLE_WIDE
     entries[: len(bias)] = np.stack([bias, multiplier, shift], axis=1)
     return entries.astype(np.int32)

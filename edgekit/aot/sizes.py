@@ -17,10 +17,11 @@ from edgekit.aot.kernels.elementwise import Add, Lookup
 from edgekit.aot.kernels.geometry import Kernel
 from edgekit.aot.kernels.pool import AveragePool, MaxPool, Mean
 from edgekit.aot.kernels.softmax import Softmax
-from edgekit.aot.packing import GROUP, PAIR, WORD, round_up
+from edgekit.aot.packing import GROUP, PAIR, WORD
 from edgekit.aot.problems import quantization_of
 from edgekit.aot.program import Call, Program
 from edgekit.aot.tables import softmax_table
+from edgekit.memory.lifetimes import align
 
 _ALIGNMENT: Final = 4
 _CHANNEL: Final = 8
@@ -29,27 +30,20 @@ _LOOKUP_TABLE: Final = 256
 _EXPONENTIAL: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class _About:
-    """The engine's function for a kind of kernel, and ``sizeof`` of its struct where pointers have 4 bytes."""
-
-    function: str
-    struct: int
-
-
-_KERNELS: Final[dict[type, _About]] = {
-    Conv2d: _About("ek_conv2d", 36),
-    Pointwise: _About("ek_pointwise", 20),
-    Depthwise: _About("ek_depthwise", 40),
-    AveragePool: _About("ek_average_pool", 26),
-    MaxPool: _About("ek_max_pool", 26),
-    Mean: _About("ek_mean", 16),
-    Add: _About("ek_add", 36),
-    Lookup: _About("ek_lookup", 0),
-    Pad: _About("ek_pad", 26),
-    Concat: _About("ek_concat", 0),
-    Softmax: _About("ek_softmax", 12),
+_STRUCT: Final[dict[type[Kernel], int]] = {
+    Conv2d: 36,
+    Pointwise: 20,
+    Depthwise: 40,
+    AveragePool: 26,
+    MaxPool: 26,
+    Mean: 16,
+    Add: 36,
+    Lookup: 0,
+    Pad: 26,
+    Concat: 0,
+    Softmax: 12,
 }
+"""``sizeof`` of a kernel's struct where pointers have 4 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +84,11 @@ def program_sizes(program: Program) -> ProgramSizes:
     weights = channels = tables = parameters = 0
     functions: dict[str, None] = {}
     for call, is_wide in zip(program.calls, wide, strict=True):
-        about = _KERNELS[type(call.kernel)]
         weights += weight_bytes(call.kernel)
         channels += _packed_channels(call.kernel) * (_WIDE_CHANNEL if is_wide else _CHANNEL)
         tables += _table_bytes(program, call)
-        parameters += round_up(about.struct, _ALIGNMENT)
-        functions[f"{about.function}_wide" if is_wide else about.function] = None
+        parameters += align(_STRUCT[type(call.kernel)], _ALIGNMENT)
+        functions[f"{call.kernel.function}_wide" if is_wide else call.kernel.function] = None
     return ProgramSizes(weights, channels, tables, parameters, tuple(functions))
 
 
@@ -104,22 +97,22 @@ def weight_bytes(kernel: Kernel) -> int:
     match kernel:
         case Conv2d(source, target, window):
             depth = window.kernel_h * window.kernel_w * source.c
-            return round_up(target.c, PAIR) * round_up(depth, WORD)
+            return align(target.c, PAIR) * align(depth, WORD)
         case Pointwise(_, depth, channels):
-            return round_up(channels, PAIR) * round_up(depth, WORD)
+            return align(channels, PAIR) * align(depth, WORD)
         case Depthwise(_, target, window, _):
-            return round_up(target.c, GROUP) * window.kernel_h * window.kernel_w
+            return align(target.c, GROUP) * window.kernel_h * window.kernel_w
     return 0
 
 
 def _packed_channels(kernel: Kernel) -> int:
     match kernel:
         case Conv2d():
-            return round_up(kernel.output.c, PAIR)
+            return align(kernel.output.c, PAIR)
         case Pointwise():
-            return round_up(kernel.out_c, PAIR)
+            return align(kernel.out_c, PAIR)
         case Depthwise():
-            return round_up(kernel.output.c, GROUP)
+            return align(kernel.output.c, GROUP)
     return 0
 
 

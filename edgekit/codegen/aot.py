@@ -178,23 +178,22 @@ class _Writer:
             case (Conv2d() | Depthwise() | Pointwise() as kernel, Weighted() as weighted):
                 return self._weighted(kernel, weighted)
             case (AveragePool() | MaxPool() as kernel, Clamped(low, high)):
-                name = "ek_average_pool" if isinstance(kernel, AveragePool) else "ek_max_pool"
                 fields = [*_geometry(kernel), ("out_min", low), ("out_max", high)]
-                return self._plain(name, "ek_pool", fields, band=kernel.output)
+                return self._plain("ek_pool", fields, band=kernel.output)
             case (Mean() as kernel, Averaged(in_zero, out_zero, factor)):
                 fields = [("pixels", kernel.pixels), ("channels", kernel.channels)]
                 fields += [("in_zero", in_zero), ("out_zero", out_zero), *_factor("", factor)]
-                return self._plain("ek_mean", "ek_mean", fields)
+                return self._plain("ek_mean", fields)
             case (Add() as kernel, Added() as added):
-                return self._plain("ek_add", "ek_add", _add_fields(kernel, added))
+                return self._plain("ek_add", _add_fields(kernel, added))
             case (Pad() as kernel, Filled(value)):
                 four = [(name, _braces(getattr(kernel, of))) for name, of in _PAD_FIELDS]
-                return self._plain("ek_pad", "ek_pad", [*four, ("value", value)])
+                return self._plain("ek_pad", [*four, ("value", value)])
             case (Softmax() as kernel, Exponentials(values)):
                 return self._softmax(kernel, values)
             case (Lookup(size), Table(answers)):
                 table = _bytes(f"ek_table_{self._call.op}", np.frombuffer(answers, np.int8))
-                calls = (_statement("ek_lookup", [table.name, size, *self._addresses()]),)
+                calls = (_statement(self._call.kernel.function, [table.name, size, *self._addresses()]),)
                 return (table,), None, calls, self._checks([f"ek_lookup_lead({size})"])
             case (Concat() as kernel, None):
                 return self._concat(kernel)
@@ -204,7 +203,7 @@ class _Writer:
         op = self._call.op
         weights = _bytes(f"ek_weights_{op}", constants.weights.reshape(-1))
         channels = _channels(f"ek_channels_{op}", constants)
-        name = {Conv2d: "ek_conv2d", Depthwise: "ek_depthwise", Pointwise: "ek_pointwise"}[type(kernel)]
+        name = kernel.function
         fields: list[tuple[str, object]]
         if isinstance(kernel, Pointwise):
             fields = [("pixels", kernel.pixels), ("in_c", kernel.in_c), ("out_c", kernel.out_c)]
@@ -228,7 +227,6 @@ class _Writer:
 
     def _plain(
         self,
-        function: str,
         name: str,
         fields: Sequence[tuple[str, object]],
         arrays: tuple[_Array, ...] = (),
@@ -236,7 +234,7 @@ class _Writer:
     ) -> _Parts:
         struct = _Struct(self._struct, f"{name}_op", tuple(fields))
         extent = [] if band is None else [_band(band)]
-        call = _statement(function, [f"&{self._struct}", *extent, *self._addresses()])
+        call = _statement(self._call.kernel.function, [f"&{self._struct}", *extent, *self._addresses()])
         lead = f"{name}_lead(&{self._struct})"
         return arrays, struct, (call,), self._checks([lead] * len(self._in_bytes))
 
@@ -244,7 +242,6 @@ class _Writer:
         table = _Array(f"ek_exp_{self._call.op}", "int32_t", len(values), _rows(map(str, values)))
         fields = [("rows", kernel.rows), ("depth", kernel.depth)]
         return self._plain(
-            "ek_softmax",
             "ek_softmax",
             [*fields, ("table_size", table.length), ("exp_table", table.name)],
             (table,),
@@ -255,7 +252,9 @@ class _Writer:
         calls, leads = [], []
         for run, source in zip(kernel.runs, self._offsets.inputs, strict=True):
             target = f"ek_arena + {self._offsets.output + before}"
-            calls.append(_statement("ek_concat", [kernel.outer, run, width, f"ek_arena + {source}", target]))
+            calls.append(
+                _statement(kernel.function, [kernel.outer, run, width, f"ek_arena + {source}", target])
+            )
             leads.append(f"ek_concat_lead({kernel.outer}, {run}, {width}, {before})")
             before += run
         return (), None, tuple(calls), self._checks(leads)

@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from edgekit.aot.kernels.geometry import Shape, Window
+from edgekit.aot.kernels.geometry import Kernel, Shape, Window
 from edgekit.aot.kernels.lead import largest_distance
+from edgekit.memory.lifetimes import align
 
 _LOCAL_SCRATCH: Final = 64
 """Columns up to this size are on the kernel's stack (``EK_LOCAL_SCRATCH``)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Conv2d:
+class Conv2d(Kernel):
     """CONV_2D, which works on two pixels of a row at a time.
 
     What counts for the lead is what is left to be read after whole pairs of a row, and after whole rows.
     """
+
+    function = "ek_conv2d"
 
     input: Shape
     output: Shape
@@ -45,8 +48,10 @@ class Conv2d:
 
 
 @dataclass(frozen=True, slots=True)
-class Pointwise:
+class Pointwise(Kernel):
     """CONV_2D 1x1 with stride 1, and FULLY_CONNECTED with its rows as pixels: two pixels at a time."""
+
+    function = "ek_pointwise"
 
     pixels: int
     in_c: int
@@ -68,5 +73,5 @@ class Pointwise:
 
 def _columns(k: int, pixels: int) -> int:
     """Return the scratch for one or two columns of ``k`` inputs, each an int16, in blocks of four."""
-    size = (2 if pixels > 1 else 1) * 2 * ((k + 3) // 4 * 4)
+    size = (2 if pixels > 1 else 1) * 2 * align(k, 4)
     return size if size > _LOCAL_SCRATCH else 0

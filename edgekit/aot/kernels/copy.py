@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 
+from edgekit.aot.kernels.geometry import Kernel
+
 Four = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Pad:
+class Pad(Kernel):
     """A tensor of four dimensions inside a larger one."""
+
+    function = "ek_pad"
 
     input: Four
     output: Four
@@ -33,15 +37,12 @@ class Pad:
             position = position * size + at
         return (position - (runs - 1) * run,)
 
-    @property
-    def scratch(self) -> int:
-        """None."""
-        return 0
-
 
 @dataclass(frozen=True, slots=True)
-class Concat:
+class Concat(Kernel):
     """Inputs whose runs, ``outer`` of each, lie side by side in the output."""
+
+    function = "ek_concat"
 
     outer: int
     runs: tuple[int, ...]
@@ -53,8 +54,3 @@ class Concat:
         first = max(self.outer - 2, 0) * (width - self.runs[0])
         places = tuple(accumulate(self.runs))[:-1]
         return (first, *((self.outer - 1) * width + before for before in places))
-
-    @property
-    def scratch(self) -> int:
-        """None."""
-        return 0

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgekit.aot.kernels.geometry import Shape, Window
+from edgekit.aot.kernels.geometry import Kernel, Shape, Window
 from edgekit.aot.kernels.lead import largest_distance
 
 
 @dataclass(frozen=True, slots=True)
-class Depthwise:
+class Depthwise(Kernel):
     """DEPTHWISE_CONV_2D, which works on four channels of a pixel at a time.
 
     What counts for the lead is what is left to be read after four channels, after whole pixels and after whole rows.
     """
+
+    function = "ek_depthwise"
 
     input: Shape
     output: Shape
@@ -37,8 +39,3 @@ class Depthwise:
             written = (out.c - 1) // 4 * 4
             lead = max(lead, rows + pixels + written - written // self.multiplier)
         return (lead,)
-
-    @property
-    def scratch(self) -> int:
-        """No working memory."""
-        return 0

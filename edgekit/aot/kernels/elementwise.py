@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgekit.aot.kernels.geometry import Kernel
+
 
 @dataclass(frozen=True, slots=True)
-class Add:
+class Add(Kernel):
     """The sum of two tensors of one shape."""
+
+    function = "ek_add"
 
     size: int
 
@@ -16,15 +20,12 @@ class Add:
         """Each output is written after the inputs of the same index were read."""
         return (0, 0)
 
-    @property
-    def scratch(self) -> int:
-        """None."""
-        return 0
-
 
 @dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(Kernel):
     """A table of 256 answers, applied to each element."""
+
+    function = "ek_lookup"
 
     size: int
 
@@ -32,8 +33,3 @@ class Lookup:
     def leads(self) -> tuple[int, ...]:
         """Each output is written after the input of the same index was read."""
         return (0,)
-
-    @property
-    def scratch(self) -> int:
-        """None."""
-        return 0

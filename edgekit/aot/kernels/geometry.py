@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,16 @@ class Window:
     pad_left: int
 
 
-class Kernel(Protocol):
+class Kernel(ABC):
     """One call of a kernel: its geometry, and what memory it may share."""
 
+    __slots__ = ()
+
+    function: ClassVar[str]
+    """The kernel's function in C."""
+
     @property
+    @abstractmethod
     def leads(self) -> tuple[int | None, ...]:
         """The safe lead for each activation input, in bytes; ``None`` where it must not overlap the output.
 
@@ -45,3 +52,4 @@ class Kernel(Protocol):
     @property
     def scratch(self) -> int:
         """Bytes of working memory beside inputs and output."""
+        return 0

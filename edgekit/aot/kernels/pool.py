@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgekit.aot.kernels.geometry import Shape, Window
+from edgekit.aot.kernels.geometry import Kernel, Shape, Window
 from edgekit.aot.kernels.lead import largest_distance
 
 
 @dataclass(frozen=True, slots=True)
-class _Pool:
+class _Pool(Kernel):
     input: Shape
     output: Shape
     window: Window
@@ -23,14 +23,11 @@ class _Pool:
         columns = largest_distance(0, out.w - 1, 1, out.c, window.stride_w, window.pad_left, out.c)
         return (rows + columns,)
 
-    @property
-    def scratch(self) -> int:
-        """None."""
-        return 0
-
 
 class AveragePool(_Pool):
     """The rounded mean of each window, without its padding."""
+
+    function = "ek_average_pool"
 
     __slots__ = ()
 
@@ -38,12 +35,16 @@ class AveragePool(_Pool):
 class MaxPool(_Pool):
     """The largest value of each window."""
 
+    function = "ek_max_pool"
+
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Mean:
+class Mean(Kernel):
     """The mean of each channel over all pixels."""
+
+    function = "ek_mean"
 
     pixels: int
     channels: int
@@ -52,8 +53,3 @@ class Mean:
     def leads(self) -> tuple[int, ...]:
         """An output is written when the first pixel's next channel is the lowest still to be read."""
         return (0,)
-
-    @property
-    def scratch(self) -> int:
-        """None."""
-        return 0

@@ -5,7 +5,7 @@
 //
 // Tensors are int8, row-major, channels last, batch 1. Each kernel states next to its code
 //   - its safe lead: input and output may share memory if (input address - output address) >= lead; otherwise they
-//     must not overlap. EK_DISJOINT stands for "must never overlap".
+//     must not overlap.
 //   - its scratch: bytes of working memory, 4-byte aligned, that overlap nothing else.
 #ifndef EDGEKIT_AOT_EK_AOT_H_
 #define EDGEKIT_AOT_EK_AOT_H_
@@ -15,8 +15,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define EK_DISJOINT INT32_MAX
 
 // How the accumulator of one output channel becomes an int8. `bias` has the input's zero point folded in.
 // Compact form: |bias| < 2^26, the accumulator stays below 2^30 in magnitude, 1 <= shift <= 22 (to the right).
