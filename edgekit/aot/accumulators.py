@@ -12,7 +12,6 @@ from edgekit.aot.problems import TFLM, Refused, quantization_of
 from edgekit.aot.tables import (
     INT8_MAX,
     INT8_MIN,
-    Affine,
     Multiplier,
     activation_range,
     quantize_multiplier,
@@ -63,7 +62,7 @@ class Accumulators:
         bias = np.zeros(len(weights), np.int64)
         if len(op.inputs) > 2 and op.inputs[2] >= 0:
             bias += graph.tensors[op.inputs[2]].values().reshape(-1)
-        _, in_zero = quantization_of(graph.tensors[op.inputs[0]])
+        in_zero = quantization_of(graph.tensors[op.inputs[0]]).zero_point
         folded = bias - in_zero * wide.sum(axis=1)
         least = np.where(wide > 0, INT8_MIN * wide, INT8_MAX * wide).sum(axis=1)
         most = np.where(wide > 0, INT8_MAX * wide, INT8_MIN * wide).sum(axis=1)
@@ -74,8 +73,8 @@ def rescaling(graph: Graph, op: Op, channels: int) -> tuple[NDArray[np.int64], N
     """Return multiplier and shift (to the left) from the accumulator to the output, one an output channel."""
     filters = graph.tensors[op.inputs[1]].quantization
     assert filters is not None
-    source = np.float32(quantization_of(graph.tensors[op.inputs[0]])[0])
-    target = np.float32(quantization_of(graph.tensors[op.outputs[0]])[0])
+    source = np.float32(quantization_of(graph.tensors[op.inputs[0]]).scale)
+    target = np.float32(quantization_of(graph.tensors[op.outputs[0]]).scale)
     if op.kind == "FULLY_CONNECTED" and not filters.per_channel:
         # The reference multiplies these two scales in single precision, and only these.
         products = [float(source * np.float32(filters.scale[0]))]
@@ -92,7 +91,7 @@ def constant_outputs(graph: Graph, op: Op, sums: Accumulators) -> dict[int, int]
     Trained networks have many: where training has driven the weights of a channel to zero, its bias is left. The
     output grows with the accumulator, so that it is constant where both ends of its range give the same.
     """
-    out = Affine(*quantization_of(graph.tensors[op.outputs[0]]))
+    out = quantization_of(graph.tensors[op.outputs[0]])
     least, most = activation_range(op.options.get("activation", "NONE"), out)
 
     def output(accumulator: int, factor: Multiplier) -> int:

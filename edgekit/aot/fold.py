@@ -132,10 +132,10 @@ def _constants(graph: Graph, call: Call) -> Constants:
         case Conv2d() | Pointwise() | Depthwise():
             return _weighted(graph, op)
         case AveragePool() | MaxPool():
-            return Clamped(*_range(op, tables.Affine(*quantization_of(out))))
+            return Clamped(*_range(op, quantization_of(out)))
         case Concat():
             return None
-    affine = [tables.Affine(*quantization_of(tensor)) for tensor in (*ins, out)]
+    affine = [quantization_of(tensor) for tensor in (*ins, out)]
     match call.kernel:
         case Mean():
             factor = tables.mean_multiplier(affine[0], affine[1], call.kernel.pixels)
@@ -160,7 +160,7 @@ def _weighted(graph: Graph, op: Op) -> Weighted:
             f"Operator {op.index} ({op.label}) has no weights: the graph was computed, not read from a file.",
             "Convert the model first.",
         )
-    out = tables.Affine(*quantization_of(graph.tensors[op.outputs[0]]))
+    out = quantization_of(graph.tensors[op.outputs[0]])
     multiplier, shift = (values.copy() for values in rescaling(graph, op, len(sums.bias)))
     weights, bias, bound = sums.weights.copy(), sums.bias.copy(), sums.bound
     for channel, value in constant_outputs(graph, op, sums).items():
@@ -182,7 +182,7 @@ def _weighted(graph: Graph, op: Op) -> Weighted:
     return Weighted(
         pack_weights(weights),
         pack(bias, multiplier, shift, _PACKED_IN[op.kind]),
-        quantization_of(graph.tensors[op.inputs[0]])[1],
+        quantization_of(graph.tensors[op.inputs[0]]).zero_point,
         out.zero_point,
         *_range(op, out),
     )

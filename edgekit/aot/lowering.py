@@ -21,7 +21,6 @@ from edgekit.tflite.graph import Graph, Op, Tensor
 ALIASES: Final = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 """Operators that change a shape and no value: the output is the input's memory."""
 
-_CALIBRATE: Final = "Convert the model again with representative images."
 _MEAN_AXES: Final = {1, 2}
 _STEPS: Final = 255
 _ACCUMULATOR: Final = 1 << 31
@@ -42,7 +41,7 @@ def lower_op(graph: Graph, op: Op) -> Kernel | None:
         return None
     lowering = _LOWERINGS.get(op.kind)
     if lowering is None:
-        raise check.unsupported(op)
+        raise Refused(f"The aot engine has no kernel for it; it has {', '.join(SUPPORTED_KINDS)}.")
     return lowering(graph, op)
 
 
@@ -66,10 +65,7 @@ def _alias(graph: Graph, op: Op) -> None:
 
 
 def _conv_2d(graph: Graph, op: Op) -> Kernel:
-    (source, filters, bias), target = check.operands(graph, op, 2, 1)
-    assert source is not None and filters is not None
-    shape, out = Shape(*check.spatial(source, "input")), Shape(*check.spatial(target, "output"))
-    wants(len(filters.shape) == 4, f"Its weights have {len(filters.shape)} dimensions instead of four.")
+    shape, out, filters, bias = _convolution(graph, op)
     channels, kernel_h, kernel_w, depth = filters.shape
     wants(
         depth == shape.c,
@@ -87,10 +83,7 @@ def _conv_2d(graph: Graph, op: Op) -> Kernel:
 
 
 def _depthwise(graph: Graph, op: Op) -> Kernel:
-    (source, filters, bias), target = check.operands(graph, op, 2, 1)
-    assert source is not None and filters is not None
-    shape, out = Shape(*check.spatial(source, "input")), Shape(*check.spatial(target, "output"))
-    wants(len(filters.shape) == 4, f"Its weights have {len(filters.shape)} dimensions instead of four.")
+    shape, out, filters, bias = _convolution(graph, op)
     first, kernel_h, kernel_w, channels = filters.shape
     wants(
         first == 1, f"Its weights have {first} instead of 1 as first dimension.", "Convert the model again."
@@ -107,6 +100,15 @@ def _depthwise(graph: Graph, op: Op) -> Kernel:
     check.bias(bias, channels)
     check.fused(op)
     return Depthwise(shape, out, _window(op, shape, out, kernel_h, kernel_w), multiplier)
+
+
+def _convolution(graph: Graph, op: Op) -> tuple[Shape, Shape, Tensor, Tensor | None]:
+    """Return the shapes of input and output, the weights [four dimensions], and the bias if there is one."""
+    (source, filters, bias), target = check.operands(graph, op, 2, 1)
+    assert source is not None and filters is not None
+    shape, out = Shape(*check.spatial(source, "input")), Shape(*check.spatial(target, "output"))
+    wants(len(filters.shape) == 4, f"Its weights have {len(filters.shape)} dimensions instead of four.")
+    return shape, out, filters, bias
 
 
 def _fully_connected(graph: Graph, op: Op) -> Kernel:
@@ -156,13 +158,14 @@ def _mean(graph: Graph, op: Op) -> Kernel:
         f"{check.TFLM}, or take it over height and width.",
     )
     wants(target.elements == channels, f"It makes {list(target.shape)} of {list(source.shape)}.")
-    given, wanted = (tables.Affine(*check.quantization_of(tensor)) for tensor in (source, target))
-    try:
-        shift = tables.mean_multiplier(given, wanted, height * width).shift
-    except ValueError as error:
-        raise Refused(f"It has {error}.", _CALIBRATE) from error
+    with check.takes("It has"):
+        shift = tables.mean_multiplier(
+            check.quantization_of(source), check.quantization_of(target), height * width
+        ).shift
     largest = (_STEPS * height * width) << max(shift, 0)
-    wants(largest < _ACCUMULATOR, f"Its sum can reach {largest:,}, which 32 bits do not hold.", _CALIBRATE)
+    wants(
+        largest < _ACCUMULATOR, f"Its sum can reach {largest:,}, which 32 bits do not hold.", check.CALIBRATE
+    )
     return Mean(height * width, channels)
 
 
@@ -177,12 +180,8 @@ def _add(graph: Graph, op: Op) -> Kernel:
         f"{check.TFLM}, or give both inputs one shape.",
     )
     check.fused(op)
-    try:
-        tables.add_constants(
-            *(tables.Affine(*check.quantization_of(tensor)) for tensor in (one, other, target))
-        )
-    except ValueError as error:
-        raise Refused(f"It has {error}.", _CALIBRATE) from error
+    with check.takes("It has"):
+        tables.add_constants(*map(check.quantization_of, (one, other, target)))
     return Add(target.elements)
 
 
@@ -192,12 +191,8 @@ def _lookup(graph: Graph, op: Op) -> Kernel:
     check.activation(source, "input")
     check.activation(target, "output")
     wants(source.elements == target.elements, f"It makes {list(target.shape)} of {list(source.shape)}.")
-    try:
-        tables.lookup_table(
-            op.kind, *(tables.Affine(*check.quantization_of(tensor)) for tensor in (source, target))
-        )
-    except ValueError as error:
-        raise Refused(f"It has {error}.", _CALIBRATE) from error
+    with check.takes("It has"):
+        tables.lookup_table(op.kind, *map(check.quantization_of, (source, target)))
     return Lookup(target.elements)
 
 
@@ -229,7 +224,9 @@ def _pads_with_zero_point(value: Tensor, target: Tensor) -> None:
     wants(value.dtype == "int8" and value.elements == 1, "The value to pad with is not one int8.")
     data = value.data
     known = (
-        value.constant and data is not None and int(data.reshape(-1)[0]) == check.quantization_of(target)[1]
+        value.constant
+        and data is not None
+        and int(data.reshape(-1)[0]) == check.quantization_of(target).zero_point
     )
     wants(known, "It pads with another value than the zero point.", f"{check.TFLM}, or pad with zero.")
 
@@ -285,10 +282,8 @@ def _softmax(graph: Graph, op: Op) -> Kernel:
         f"It has {depth:,} classes; the sum of more than {tables.SOFTMAX_MAX_DEPTH:,} can overflow.",
         f"{check.TFLM}, or leave out the softmax.",
     )
-    try:
-        tables.softmax_table(check.quantization_of(source)[0], beta)
-    except ValueError as error:
-        raise Refused(f"It is {error}.", _CALIBRATE) from error
+    with check.takes("It is"):
+        tables.softmax_table(check.quantization_of(source).scale, beta)
     return Softmax(source.elements // depth, depth)
 
 
@@ -352,3 +347,6 @@ _LOWERINGS: Final[Mapping[str, Callable[[Graph, Op], Kernel]]] = {
     "RELU_N1_TO_1": _lookup,
     "SOFTMAX": _softmax,
 }
+
+SUPPORTED_KINDS: Final = tuple(sorted({*_LOWERINGS, *ALIASES}))
+"""Operators that the engine has, by their names in the schema."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import isfinite
 from typing import Final
 
+from edgekit.aot.tables import Affine
 from edgekit.tflite.graph import Graph, Op, Tensor
 from edgekit.tflite.support import Problem
 
@@ -13,6 +15,7 @@ TFLM: Final = "Use `--engine tflm`"
 _CONVERT: Final = (
     f"Convert the model with `edgekit convert`, which gives int8 throughout, or {TFLM[0].lower()}{TFLM[1:]}."
 )
+CALIBRATE: Final = "Convert the model again with representative images."
 _REPLACE: Final = f"{TFLM}, or replace it in the network."
 
 MAX_DIMENSION: Final = 0xFFFF
@@ -20,28 +23,6 @@ MAX_DIMENSION: Final = 0xFFFF
 
 MAX_ACTIVATION: Final = 1 << 23
 """Largest activation in bytes: sums over one (MEAN, pools) then stay within 32 bits. No microcontroller holds more."""
-
-SUPPORTED_KINDS: Final = (
-    "ADD",
-    "AVERAGE_POOL_2D",
-    "CONCATENATION",
-    "CONV_2D",
-    "DEPTHWISE_CONV_2D",
-    "EXPAND_DIMS",
-    "FULLY_CONNECTED",
-    "MAX_POOL_2D",
-    "MEAN",
-    "PAD",
-    "PADV2",
-    "QUANTIZE",
-    "RELU",
-    "RELU6",
-    "RELU_N1_TO_1",
-    "RESHAPE",
-    "SOFTMAX",
-    "SQUEEZE",
-)
-"""Operators that the engine has, by their names in the schema."""
 
 SCALES: Final = (1e-18, 1e18)
 """Smallest and largest scale that is taken, so that no product or ratio leaves single precision."""
@@ -63,9 +44,13 @@ class Refused(Exception):
         return Problem(op.index, op.label, self.problem, self.remedy)
 
 
-def unsupported(op: Op) -> Refused:
-    """Return the refusal of an operator that the engine has no kernel for."""
-    return Refused(f"The aot engine has no kernel for it; it has {', '.join(SUPPORTED_KINDS)}.")
+@contextmanager
+def takes(what: str) -> Iterator[None]:
+    """Turn the ``ValueError`` of a constant that cannot be computed into a refusal that begins with ``what``."""
+    try:
+        yield
+    except ValueError as error:
+        raise Refused(f"{what} {error}.", CALIBRATE) from error
 
 
 def wants(condition: bool, problem: str, remedy: str = _REPLACE) -> None:
@@ -127,10 +112,10 @@ def _one_scale(tensor: Tensor, what: str) -> None:
     wants(-128 <= zero <= 127, f"The zero point {zero} of its {what} is outside of int8.", _CONVERT)
 
 
-def quantization_of(tensor: Tensor) -> tuple[float, int]:
+def quantization_of(tensor: Tensor) -> Affine:
     """Return scale and zero point of an activation that was checked."""
     assert tensor.quantization is not None
-    return tensor.quantization.scale[0], tensor.quantization.zero_point[0]
+    return Affine(tensor.quantization.scale[0], tensor.quantization.zero_point[0])
 
 
 def spatial(tensor: Tensor, what: str) -> tuple[int, int, int]:

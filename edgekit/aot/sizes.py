@@ -122,7 +122,7 @@ def _table_bytes(program: Program, call: Call) -> int:
             return _LOOKUP_TABLE
         case Softmax():
             op = program.graph.ops[call.op]
-            scale, _ = quantization_of(program.graph.tensors[op.inputs[0]])
+            scale = quantization_of(program.graph.tensors[op.inputs[0]]).scale
             return len(softmax_table(scale, op.options["beta"])) * _EXPONENTIAL
     return 0
 

@@ -14,7 +14,7 @@ from graphs import one_op, tensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit.aot.problems import SUPPORTED_KINDS
+from edgekit.aot.lowering import SUPPORTED_KINDS
 from edgekit.aot.program import check_aot, lower
 from edgekit.codegen.aot import render_aot
 from edgekit.errors import InputError
