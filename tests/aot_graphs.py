@@ -245,7 +245,8 @@ class GraphBuilder:
         offset = centre / factor - sums.mean(axis=0)
         if heavy:
             offset = rng.uniform(2.0**26, 2.0**27, channels) * np.sign(centre + 0.5)
-            factor = (np.abs(centre) + 1) / np.abs(offset) if not per_tensor else factor
+            # Shifted to the left by a larger factor than 4, they would not fit 32 bits: the engine refuses that.
+            factor = np.minimum(factor, 4) if per_tensor else (np.abs(centre) + 1) / np.abs(offset)
         in_scale, _ = self.affine(x)
         scales = np.float32(factor * float(np.float32(quantization[0])) / in_scale).tolist()
         dimension = 3 if kind == "DEPTHWISE_CONV_2D" else 0
