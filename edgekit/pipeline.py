@@ -21,6 +21,7 @@ from edgekit.codegen.project import ProjectSpec, render_project
 from edgekit.codegen.record import ArenaRecord, LatencyRecord
 from edgekit.errors import InputError, TaskError
 from edgekit.memory.arena import predict_wheel_arena
+from edgekit.memory.lifetimes import align
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.search.budget import Budget
@@ -134,9 +135,8 @@ def make(record: FitRecord, board: BoardProfile, budget: Budget, work: Work, rep
         measurements = _measurements(candidate, network.quantized.model, graph)
         try:
             measured = _measured(candidate, measurements, graph, board, budget)
-        except (
-            InputError
-        ) as error:  # only the weights tell whether the aot engine's accumulators can overflow
+        except InputError as error:
+            # Only the weights tell whether the aot engine's accumulators can overflow.
             reporter.note(f"{error.message} Taking the next candidate.")
             continue
         if not measured.fits:
@@ -256,22 +256,32 @@ def _finish(
         }
     )
     reporter.stage("Rendering")
-    files = dict(render_project(_project(chosen, network, graph, board)))
+    model, inputs = network.quantized.model, _real_inputs(network)
+    figures = (chosen.arena, chosen.latency_ms)
+    files = export(model, graph, board, chosen.kernels, *figures, inputs, network.labels)
     files[FIT_FILE] = final.to_json()
     return Made(final, files, training)
 
 
-def _project(chosen: Candidate, network: _Network, graph: Graph, board: BoardProfile) -> ProjectSpec:
-    inputs = None
-    if network.dataset is not None and network.split is not None:
-        pixels = network.dataset.images[network.split.test[:3]]
-        inputs = (pixels.astype(np.int16) - 128).astype(np.int8)[:, None]
-    model = network.quantized.model
-    figures = (chosen.arena, chosen.latency_ms)
-    return _spec(board, chosen.kernels, model, graph, figures, inputs, network.labels)
+def _real_inputs(network: _Network) -> NDArray[np.int8] | None:
+    """Return up to three held-out images as the model takes them, if there are any."""
+    if network.dataset is None or network.split is None:
+        return None
+    pixels = network.dataset.images[network.split.test[:3]]
+    inputs: NDArray[np.int8] = (pixels.astype(np.int16) - 128).astype(np.int8)[:, None]
+    return inputs
 
 
-def export(model: bytes, graph: Graph, board: BoardProfile, kernels: KernelLibrary) -> dict[str, bytes | str]:
+def export(
+    model: bytes,
+    graph: Graph,
+    board: BoardProfile,
+    kernels: KernelLibrary,
+    arena: ArenaFigures,
+    latency: LatencyFigures,
+    inputs: NDArray[np.int8] | None = None,
+    labels: tuple[str, ...] = (),
+) -> dict[str, bytes | str]:
     """Return the build folder of a finished int8 model: relative path to content.
 
     Parameters
@@ -280,31 +290,21 @@ def export(model: bytes, graph: Graph, board: BoardProfile, kernels: KernelLibra
         The .tflite, which the host's interpreter must accept, and its graph.
     kernels:
         One of the board's kernel libraries; it says which engine runs the model.
+    arena, latency:
+        The model's figures with them.
+    inputs:
+        Real inputs for golden vectors, int8 [n, ...input shape]; random ones where there are too few.
+    labels:
+        One for each output; empty when unknown.
 
     Raises
     ------
     InputError
         If the engine cannot run the model.
     """
-    memory = memory_figures(graph, kernels, board, len(model))
-    return render_project(
-        _spec(board, kernels, model, graph, (memory.arena, latency_figures(graph, board, kernels)))
-    )
-
-
-def _spec(
-    board: BoardProfile,
-    kernels: KernelLibrary,
-    model: bytes,
-    graph: Graph,
-    figures: tuple[ArenaFigures, LatencyFigures],
-    inputs: NDArray[np.int8] | None = None,
-    labels: tuple[str, ...] = (),
-) -> ProjectSpec:
-    arena, latency = figures
     golden_inputs, golden_outputs = make_golden(model, inputs, golden_count(graph.input.nbytes))
     engine = engine_of(kernels)
-    return ProjectSpec(
+    spec = ProjectSpec(
         board=board,
         engine=engine,
         kernels=kernels,
@@ -314,7 +314,7 @@ def _spec(
         arena=ArenaRecord(
             head=arena.head, tail=arena.tail, scratch=arena.scratch, total=arena.total, basis=arena.basis
         ),
-        arena_bytes=-(-arena.need // 16) * 16,
+        arena_bytes=align(arena.need),
         golden_inputs=golden_inputs,
         golden_outputs=golden_outputs,
         labels=labels,
@@ -322,6 +322,7 @@ def _spec(
             estimate=latency.estimate, low=latency.low, high=latency.high, basis=latency.basis
         ),
     )
+    return render_project(spec)
 
 
 def _accuracy(network: _Network, reporter: Reporter) -> tuple[AccuracyFigures | None, dict[str, Any] | None]:

@@ -85,11 +85,14 @@ def rescaling(graph: Graph, op: Op, channels: int) -> tuple[NDArray[np.int64], N
     return spread[:, 0], spread[:, 1]
 
 
-def constant_outputs(graph: Graph, op: Op, sums: Accumulators) -> dict[int, int]:
+def constant_outputs(
+    graph: Graph, op: Op, sums: Accumulators, multiplier: NDArray[np.int64], shift: NDArray[np.int64]
+) -> dict[int, int]:
     """Return the output channels of ``op`` that are the same for every input, with their values.
 
-    Trained networks have many: where training has driven the weights of a channel to zero, its bias is left. The
-    output grows with the accumulator, so that it is constant where both ends of its range give the same.
+    ``multiplier`` and ``shift`` are those of :func:`rescaling`. Trained networks have many: where training has driven
+    the weights of a channel to zero, its bias is left. The output grows with the accumulator, so that it is constant
+    where both ends of its range give the same.
     """
     out = quantization_of(graph.tensors[op.outputs[0]])
     least, most = activation_range(op.options.get("activation", "NONE"), out)
@@ -97,7 +100,6 @@ def constant_outputs(graph: Graph, op: Op, sums: Accumulators) -> dict[int, int]
     def output(accumulator: int, factor: Multiplier) -> int:
         return max(least, min(most, out.zero_point + requantize(accumulator, factor)))
 
-    multiplier, shift = rescaling(graph, op, len(sums.bias))
     factors = [Multiplier(*pair) for pair in zip(multiplier.tolist(), shift.tolist(), strict=True)]
     ends = zip(sums.low.tolist(), sums.high.tolist(), factors, strict=True)
     values = [(output(low, factor), output(high, factor)) for low, high, factor in ends]

@@ -161,9 +161,10 @@ def _weighted(graph: Graph, op: Op) -> Weighted:
             "Convert the model first.",
         )
     out = quantization_of(graph.tensors[op.outputs[0]])
-    multiplier, shift = (values.copy() for values in rescaling(graph, op, len(sums.bias)))
+    rescaled = rescaling(graph, op, len(sums.bias))
+    multiplier, shift = (values.copy() for values in rescaled)
     weights, bias, bound = sums.weights.copy(), sums.bias.copy(), sums.bound
-    for channel, value in constant_outputs(graph, op, sums).items():
+    for channel, value in constant_outputs(graph, op, sums, *rescaled).items():
         # Whatever its numbers were: these fit the compact form and give the same.
         weights[channel] = 0
         bias[channel] = bound[channel] = (value - out.zero_point) << _CONSTANT_SHIFT

@@ -10,9 +10,8 @@ from edgekit.aot.accumulators import check_accumulators
 from edgekit.aot.kernels.geometry import Kernel
 from edgekit.aot.lowering import activation_inputs, lower_op
 from edgekit.aot.problems import Refused
-from edgekit.errors import InputError
 from edgekit.tflite.graph import Graph
-from edgekit.tflite.support import Problem
+from edgekit.tflite.support import Problem, refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +69,25 @@ class Program:
 
 def check_aot(graph: Graph) -> list[Problem]:
     """Return what stands between ``graph`` and the ``aot`` engine: the model as a whole first, then in file order."""
-    return _examine(graph)[0]
+    return examine(graph)[0]
 
 
-def _examine(graph: Graph) -> tuple[list[Problem], dict[int, Kernel | None]]:
-    """Return the problems of ``graph``, and the kernel of each operator that has none."""
+def lower(graph: Graph) -> Program:
+    """Return the kernel calls for ``graph``. Constants need no values, so a computed graph will do.
+
+    Raises
+    ------
+    InputError
+        If the engine does not do an operator; the message names all of them.
+    """
+    found, program = examine(graph)
+    if program is None:
+        raise refusal(found, "aot")
+    return program
+
+
+def examine(graph: Graph) -> tuple[list[Problem], Program | None]:
+    """Return the problems of ``graph`` as :func:`check_aot` does, and its program if there are none."""
     found = _model_problems(graph)
     kernels = {}
     written = {*graph.inputs}
@@ -88,20 +101,10 @@ def _examine(graph: Graph) -> tuple[list[Problem], dict[int, Kernel | None]]:
         written |= {*op.outputs}
     if not written >= {*graph.outputs}:
         found.append(Problem(None, "model", "No operator writes its output.", "Convert the model again."))
-    return found, kernels
+    return found, None if found else _program(graph, kernels)
 
 
-def lower(graph: Graph) -> Program:
-    """Return the kernel calls for ``graph``. Constants need no values, so a computed graph will do.
-
-    Raises
-    ------
-    InputError
-        If the engine does not do an operator; the message names all of them.
-    """
-    found, kernels = _examine(graph)
-    if found:
-        raise refusal(found)
+def _program(graph: Graph, kernels: Mapping[int, Kernel | None]) -> Program:
     memory_of = {index: index for index in graph.inputs}
     calls = []
     for op in graph.ops:
@@ -114,20 +117,6 @@ def lower(graph: Graph) -> Program:
             memory_of[output] = output
             calls.append(Call(op.index, kernel, sources, output))
     return Program(graph, _needed(calls, memory_of[graph.outputs[0]]), memory_of)
-
-
-def refusal(found: list[Problem]) -> InputError:
-    """Return the error that says ``found``, the first in full and the others as details."""
-    first, *others = found
-    where = "The model" if first.index is None else f"Operator {first.index} ({first.op})"
-    return InputError(
-        f"{where} cannot run with the aot engine: {first.problem}",
-        first.remedy,
-        [
-            f"{'model' if p.index is None else f'operator {p.index} ({p.op})'}: {p.problem} {p.remedy}"
-            for p in others
-        ],
-    )
 
 
 def _needed(calls: list[Call], output: int) -> tuple[Call, ...]:

@@ -20,6 +20,7 @@ from edgekit.search.budget import Budget
 from edgekit.search.inspection import inspect_model
 from edgekit.tflite.interpreter import probe
 from edgekit.tflite.reader import read_graph, read_model_file
+from edgekit.tflite.support import refusal
 
 
 @click.command("export")
@@ -55,18 +56,16 @@ def command(
     graph = read_graph(content)
     check_writable(output)
     record = inspect_model(content, graph, board, chosen, Budget.of_board(board, ram, flash, max_latency))
-    refusal = next((p for p in record.problems if p.severity == "error"), None)
-    if refusal is not None:
-        where = "The model" if refusal.index is None else f"Operator {refusal.index} ({refusal.op})"
-        raise InputError(
-            f"{where} cannot run with the {record.engine} engine: {refusal.problem}", refusal.remedy
-        )
+    found = [problem for problem in record.problems if problem.severity == "error"]
+    if found:
+        raise refusal(found, record.engine)
+    assert record.arena is not None and record.latency_ms is not None  # it runs, and there is a board
     refused = probe(content)
     if refused is not None:
         raise InputError(
             f"The host interpreter does not take {model}: {refused}.", "Convert the float model again."
         )
-    files = export(content, graph, board, chosen)
+    files = export(content, graph, board, chosen, record.arena, record.latency_ms)
     write_build(output, files)
     console = stderr_console()
     print_inspection(console, record, graph, model)

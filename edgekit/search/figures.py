@@ -65,14 +65,17 @@ def memory_figures(
         If ``kernels`` are those of the aot engine and it cannot run the graph.
     """
     if engine_of(kernels) == "aot":
-        program = lower(graph)
-        plan = plan_program(program)
-        flash = _aot_flash(program, kernels, board)
-        return MemoryFigures(_aot_arena(plan), flash, plan.plan)
+        return program_figures(lower(graph), kernels, board)
     arena = predict_arena(graph, kernels, board.core if board else DEFAULT_CORE)
     code = code_bytes(board, kernels, graph.input.nbytes)
     flash = FlashFigures(model=file_bytes, code=code, total=file_bytes + code, basis="estimated")
     return MemoryFigures(_tflm_arena(arena, board), flash, arena.plan)
+
+
+def program_figures(program: Program, kernels: KernelLibrary, board: BoardProfile | None) -> MemoryFigures:
+    """Return what ``program`` takes with ``kernels`` of the aot engine; ``board`` as in :func:`memory_figures`."""
+    plan = plan_program(program)
+    return MemoryFigures(_aot_arena(plan), _aot_flash(program, kernels, board), plan.plan)
 
 
 def latency_figures(graph: Graph, board: BoardProfile, kernels: KernelLibrary) -> LatencyFigures:

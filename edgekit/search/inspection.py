@@ -7,13 +7,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgekit.aot.program import check_aot
+from edgekit.aot.program import examine
 from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
 from edgekit.memory.greedy import MemoryPlan
 from edgekit.memory.lifetimes import live_bytes
 from edgekit.search.budget import Budget
-from edgekit.search.figures import MemoryFigures, bindings, latency_figures, memory_figures
+from edgekit.search.figures import MemoryFigures, bindings, latency_figures, memory_figures, program_figures
 from edgekit.search.records import ArenaFigures, Binding, FlashFigures, LatencyFigures, Record
 from edgekit.tflite.check import check_graph
 from edgekit.tflite.graph import Graph, Tensor
@@ -38,16 +38,6 @@ class OpEntry(Record):
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]
     mult_adds: int
-
-
-class ProblemEntry(Record):
-    """One problem; ``index`` is ``None`` where it concerns the model as a whole."""
-
-    index: int | None
-    op: str
-    severity: Literal["error", "warning"]
-    problem: str
-    remedy: str
 
 
 class LiveBuffer(Record):
@@ -113,7 +103,7 @@ class InspectRecord(Record):
     latency_ms: LatencyFigures | None
     fits: bool | None
     binding: tuple[Binding, ...]
-    problems: tuple[ProblemEntry, ...]
+    problems: tuple[Problem, ...]
     tflm_host_arena: int | None = None
 
     @property
@@ -125,12 +115,11 @@ class InspectRecord(Record):
         """Return the record with the host interpreter's refusal, if there is one, as a problem."""
         if refusal is None:
             return self
-        entry = ProblemEntry(
-            index=None,
-            op="model",
-            severity="error",
-            problem=f"The host interpreter does not take it: {refusal}.",
-            remedy="Convert the trained float model again.",
+        entry = Problem(
+            None,
+            "model",
+            f"The host interpreter does not take it: {refusal}.",
+            "Convert the trained float model again.",
         )
         fits = None if self.fits is None else False
         return self.model_copy(update={"problems": (*self.problems, entry), "fits": fits})
@@ -150,17 +139,23 @@ def inspect_model(
     kernels:
         The kernel library whose scratch and code count.
     """
-    problems = _problems(graph, board, kernels)
-    runs = not any(problem.severity == "error" for problem in problems)
     engine = engine_of(kernels)
+    memory: MemoryFigures | None
     # TFLite Micro's arena can be told of every graph; the aot engine plans what it has kernels for.
-    memory = memory_figures(graph, kernels, board, len(model)) if engine == "tflm" or runs else None
+    if engine == "aot":
+        problems, program = examine(graph)
+        memory = program_figures(program, kernels, board) if program else None
+    else:
+        problems = check_graph(
+            graph, release_day(board.sdk.tflm_release) if board and not board.linux else None
+        )
+        memory = memory_figures(graph, kernels, board, len(model))
     latency = latency_figures(graph, board, kernels) if board else None
     binding: tuple[Binding, ...] = ()
     fits = None
     if budget is not None and latency is not None:
         binding = bindings(memory.arena, memory.flash, latency, budget) if memory else ()
-        fits = runs and not binding
+        fits = not binding and not any(problem.severity == "error" for problem in problems)
     ops = tuple(
         OpEntry(
             index=op.index,
@@ -185,21 +180,12 @@ def inspect_model(
         latency_ms=latency,
         fits=fits,
         binding=binding,
-        problems=tuple(
-            ProblemEntry(index=p.index, op=p.op, severity=p.severity, problem=p.problem, remedy=p.remedy)
-            for p in problems
-        ),
+        problems=tuple(problems),
     )
 
 
 def _tensor_entry(tensor: Tensor) -> TensorEntry:
     return TensorEntry(tensor=tensor.index, shape=tensor.shape, dtype=tensor.dtype, constant=tensor.constant)
-
-
-def _problems(graph: Graph, board: BoardProfile | None, kernels: KernelLibrary) -> list[Problem]:
-    if engine_of(kernels) == "aot":
-        return check_aot(graph)
-    return check_graph(graph, release_day(board.sdk.tflm_release) if board and not board.linux else None)
 
 
 def _peak(graph: Graph, memory: MemoryFigures) -> Peak | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from edgekit.errors import InputError
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.operators import ADD_METHODS, CUSTOM_ADD_METHODS, DEFAULT_REMEDY, OPERATOR_SINCE, REMEDIES
 
@@ -34,6 +36,20 @@ class Problem:
     problem: str
     remedy: str
     severity: Severity = "error"
+
+
+def refusal(problems: Sequence[Problem], engine: str) -> InputError:
+    """Return the error that says why ``engine`` cannot run a model: the first problem, the others as details."""
+    first, *others = problems
+    where = "The model" if first.index is None else f"Operator {first.index} ({first.op})"
+    return InputError(
+        f"{where} cannot run with the {engine} engine: {first.problem}",
+        first.remedy,
+        [
+            f"{'model' if p.index is None else f'operator {p.index} ({p.op})'}: {p.problem} {p.remedy}"
+            for p in others
+        ],
+    )
 
 
 def release_day(text: str) -> str | None:

@@ -209,7 +209,8 @@ def test_channels_that_are_constant_are_compact_and_exact(graph: Graph, value: i
     op = graph.ops[0]
     sums = Accumulators.of(graph, op)
     assert sums is not None
-    assert constant_outputs(graph, op, sums) == ({} if value is None else {0: value})
+    rescaled = rescaling(graph, op, len(sums.bias))
+    assert constant_outputs(graph, op, sums, *rescaled) == ({} if value is None else {0: value})
     (constants,) = fold(lower(graph))
     assert isinstance(constants, Weighted)
     assert not constants.wide
