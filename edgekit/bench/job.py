@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from edgekit import __version__
@@ -57,7 +57,8 @@ class Job:
     project:
         The build folder's record, which says what the device should be and what was predicted.
     host_arena:
-        Measures the arena of real TFLite Micro on this host, for the device behind ``host://``.
+        Measures the arena of real TFLite Micro on this host, for the device behind ``host://``; ``None`` where there
+        is none to be measured.
     """
 
     model: bytes
@@ -66,7 +67,7 @@ class Job:
     warmup: int
     max_latency_ms: float | None = None
     project: FirmwareProject | None = None
-    host_arena: Callable[[bytes], int | None] = field(default=lambda _: None)
+    host_arena: Callable[[bytes], int | None] | None = None
 
     def runs_of(self, index: int) -> int:
         """Return the timed inferences of input ``index``."""
@@ -115,7 +116,9 @@ def run_job(line: Line, job: Job, advance: Advance | None = None) -> BenchRecord
         client.abandon()
         raise
     identity = info.identity
-    measured = identity.arena_used or (job.host_arena(job.model) if identity.board == HOST_BOARD else None)
+    measured = identity.arena_used or None
+    if measured is None and identity.board == HOST_BOARD and job.host_arena is not None:
+        measured = job.host_arena(job.model)
     return _record(line, job, values, unit, mismatches, identity, identity.build, measured)
 
 

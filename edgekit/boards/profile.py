@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from edgekit.boards.kernels import Engine, KernelLibrary, TflmKernels, aot_kernels
+from edgekit.errors import InputError
 from edgekit.units import parse_size
 
 RegionKind = Literal["sram", "dtcm", "itcm", "dram", "psram", "sdram", "flash", "sd"]
@@ -237,3 +238,17 @@ class BoardProfile(_Frozen):
         if engine == "tflm":
             return self.kernels
         return () if self.linux else aot_kernels(self.core)
+
+    def check_engine(self, engine: Engine) -> None:
+        """Check that ``engine`` can run on the board.
+
+        Raises
+        ------
+        InputError
+            If it cannot.
+        """
+        if engine not in self.engines:
+            raise InputError(
+                f"{self.title} cannot run the {engine} engine, which is for microcontrollers.",
+                "Use --engine tflm.",
+            )

@@ -133,7 +133,7 @@ def command(
         max_latency_ms=max_latency,
         project=subject.project,
         # The other engine has no interpreter whose arena could be measured here.
-        host_arena=host_arena if subject.project is None or subject.project.engine == "tflm" else no_arena,
+        host_arena=host_arena if subject.project is None or subject.project.engine == "tflm" else None,
     )
     record = _run(subject, job, interpreter, mlperf, baud)
     if output is None and subject.build is not None:
@@ -157,10 +157,6 @@ def host_arena(model: bytes) -> int | None:
         return measure_tflm(model).total
     except EdgekitError:
         return None
-
-
-def no_arena(model: bytes) -> None:
-    """Return ``None``: nothing on this host has the arena of ``model``."""
 
 
 def _subject(port: str, build: Path | None, model: Path | None) -> _Subject:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from edgekit.boards.kernels import Engine, KernelLibrary
 from edgekit.boards.profile import BoardProfile
 from edgekit.cli.folder import write_build
-from edgekit.cli.params import DEFAULT_BUILD, board_option, choose_kernels, engine_options, limit_options
+from edgekit.cli.params import board_option, choose_kernels, engine_options, limit_options, output_option
 from edgekit.errors import InputError
 from edgekit.files import check_writable
 from edgekit.pipeline import export, sizes_line
@@ -28,14 +28,7 @@ from edgekit.tflite.support import refusal
 @board_option(required=True)
 @engine_options
 @limit_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_BUILD,
-    show_default=True,
-    help="Build folder to write.",
-)
+@output_option
 def command(
     model: Path,
     board: BoardProfile,

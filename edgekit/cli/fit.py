@@ -22,7 +22,7 @@ from rich.progress import (
 
 from edgekit.boards.profile import BoardProfile
 from edgekit.cli.folder import write_build
-from edgekit.cli.params import DEFAULT_BUILD, board_option, limit_options
+from edgekit.cli.params import board_option, limit_options, output_option
 from edgekit.errors import TaskError
 from edgekit.files import check_writable
 from edgekit.mobilenet.architecture import ARCHS, Arch
@@ -88,14 +88,7 @@ _DEFAULT_CLASSES = 10
     "--samples", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Calibration images."
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_BUILD,
-    show_default=True,
-    help="Build folder.",
-)
+@output_option
 @click.option("--json", "as_json", is_flag=True, help="Print the fit document to stdout.")
 def command(
     board: BoardProfile,

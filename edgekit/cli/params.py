@@ -167,6 +167,18 @@ def board_option(required: bool = False) -> Callable[[_Command], _Command]:
     return decorate
 
 
+def output_option(command: _Command) -> _Command:
+    """Add ``-o/--output``, the build folder to write, as the parameter ``output: Path``."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        default=DEFAULT_BUILD,
+        show_default=True,
+        help="Build folder.",
+    )(command)
+
+
 def limit_options(command: _Command) -> _Command:
     """Add ``--ram`` and ``--flash`` (bytes) and ``--max-latency`` (ms), each ``None`` unless given."""
     ram = click.option(
@@ -214,12 +226,8 @@ def choose_kernels(
         )
     if board is None:
         return kernels or ("reference" if chosen == "tflm" else AOT_KERNELS[0])
+    board.check_engine(chosen)
     usable = board.kernels_of(chosen)
-    if not usable:
-        raise InputError(
-            f"{board.title} cannot run the {chosen} engine, which is for microcontrollers.",
-            "Use --engine tflm.",
-        )
     if kernels is not None and kernels not in usable:
         raise InputError(f"{board.title} cannot use {kernels} kernels.", f"It has {', '.join(usable)}.")
     return kernels or usable[0]

@@ -13,7 +13,7 @@ from edgekit.mobilenet.architecture import Arch, NetworkSpec
 Basis = Literal["measured", "exact", "estimated", "published", "interpolated", "extrapolated"]
 """How a number was got."""
 
-EngineChoice = Literal["auto", "tflm", "aot"]
+EngineChoice = Literal["auto", Engine]
 """Which engines a search looks at: one, or with ``auto`` all that the board can run."""
 ENGINE_CHOICES: Final[tuple[EngineChoice, ...]] = get_args(EngineChoice)
 

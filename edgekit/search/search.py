@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edgekit.boards.kernels import Engine
 from edgekit.boards.profile import BoardProfile
-from edgekit.errors import InputError
 from edgekit.memory.arena import release_note
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.search.budget import Budget
@@ -62,11 +61,7 @@ def search(
 def _engines(board: BoardProfile, engine: EngineChoice) -> tuple[Engine, ...]:
     if engine == "auto":
         return board.engines
-    if engine not in board.engines:
-        raise InputError(
-            f"{board.title} cannot run the {engine} engine, which is for microcontrollers.",
-            "Leave --engine out.",
-        )
+    board.check_engine(engine)
     return (engine,)
 
 
