@@ -17,8 +17,7 @@ static ek_add_factor ek_add_prepare(int32_t multiplier, int32_t shift) {
 
 // The same as ek_scale(), in half the instructions.
 static inline int32_t ek_add_scale(int32_t x, const ek_add_factor *factor) {
-  const int64_t product = (int64_t)(2 * x) * factor->multiplier;
-  const int32_t y = (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
+  const int32_t y = ek_high_mul_twice(2 * x, factor->multiplier);
   return (y + factor->half + ((y >> 31) & factor->below_zero)) >> factor->shift;
 }
 

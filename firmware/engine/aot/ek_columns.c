@@ -58,6 +58,17 @@ static EK_INLINE void multiply_block(const int8_t *w, const int8_t *x, int pixel
   EK_SETTLE(s->a00, s->a01, s->a10, s->a11);
 }
 
+#if EK_FOUR_CHANNELS
+// The same input times two pairs of channels.
+static EK_INLINE void multiply_step_4(const int8_t *w, const int8_t *w_next, const int8_t *x, int pixels, sums *s,
+                                      sums *t) {
+  multiply_step(w, x, pixels, s);
+  multiply_step(w_next, x, pixels, t);
+  EK_SETTLE(s->a00, s->a01, s->a10, s->a11);
+  EK_SETTLE(t->a00, t->a01, t->a10, t->a11);
+}
+#endif
+
 #endif
 
 // Writes two channels of one or two pixels, or only the first of the channels where it is the last.
@@ -90,22 +101,10 @@ static EK_INLINE void columns(const ek_columns *p, const int8_t *x, int8_t *out,
   for (; to_end - to >= 4; to += 4, channels = ek_next_channels(channels, 4, wide), w += pair) {
     sums s = biases_of(channels, wide), t = biases_of(ek_next_channels(channels, 2, wide), wide);
     for (const int8_t *block = x; block != x_end; block += step, w += 8) {
-      multiply_step(w, block, pixels, &s);
-      multiply_step(w + pair, block, pixels, &t);
-      EK_SETTLE(s.a00, s.a01, s.a10, s.a11);
-      EK_SETTLE(t.a00, t.a01, t.a10, t.a11);
-      multiply_step(w + 1, block + 1, pixels, &s);
-      multiply_step(w + pair + 1, block + 1, pixels, &t);
-      EK_SETTLE(s.a00, s.a01, s.a10, s.a11);
-      EK_SETTLE(t.a00, t.a01, t.a10, t.a11);
-      multiply_step(w + 2, block + 2, pixels, &s);
-      multiply_step(w + pair + 2, block + 2, pixels, &t);
-      EK_SETTLE(s.a00, s.a01, s.a10, s.a11);
-      EK_SETTLE(t.a00, t.a01, t.a10, t.a11);
-      multiply_step(w + 3, block + 3, pixels, &s);
-      multiply_step(w + pair + 3, block + 3, pixels, &t);
-      EK_SETTLE(s.a00, s.a01, s.a10, s.a11);
-      EK_SETTLE(t.a00, t.a01, t.a10, t.a11);
+      multiply_step_4(w, w + pair, block, pixels, &s, &t);
+      multiply_step_4(w + 1, w + pair + 1, block + 1, pixels, &s, &t);
+      multiply_step_4(w + 2, w + pair + 2, block + 2, pixels, &s, &t);
+      multiply_step_4(w + 3, w + pair + 3, block + 3, pixels, &s, &t);
     }
     put(&s, channels, out_zero, to, out_c, pixels, 0, wide);
     put(&t, ek_next_channels(channels, 2, wide), out_zero, to + 2, out_c, pixels, 0, wide);

@@ -43,9 +43,7 @@ static EK_INLINE int32_t ek_requant_compact(int32_t acc, const ek_requant *r) {
 #if EK_DSP
   return ek_saturate(ek_smmlar(2 * acc, r->multiplier, addend) >> r->shift);
 #else
-  const int64_t product = (int64_t)(2 * acc) * r->multiplier;
-  const int32_t rounded = (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
-  return ek_saturate((rounded + addend) >> r->shift);
+  return ek_saturate((ek_high_mul_twice(2 * acc, r->multiplier) + addend) >> r->shift);
 #endif
 }
 
