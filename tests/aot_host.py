@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -14,16 +13,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from aot_paths import PATHS, WARNINGS
+from aot_paths import ENGINE, PATHS, compile_c
 from numpy.typing import NDArray
 
 from edgekit.aot.plan import AotPlan
 from edgekit.aot.program import Program, lower
 from edgekit.codegen.aot import render_aot
-from edgekit.resources import resource_dir
 from edgekit.tflite.graph import Graph
 
-ENGINE: Final = resource_dir("firmware") / "engine" / "aot"
 _SANITIZERS: Final = (
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",
@@ -101,8 +98,9 @@ def build(
     _write(folder, {**texts, "driver.c": _DRIVER})
     library = folder / "model.so"
     sources = [folder / "driver.c"]
-    _run(
-        *_compiler(folder, variant),
+    compile_c(
+        folder,
+        *_flags(folder, variant),
         optimize,
         "-DEK_CHECK_PLAN",
         *sources,
@@ -124,8 +122,16 @@ def run_sanitized(
     sources = [folder / "model.c", folder / "main.c"]
     objects = engine_objects(variant, sanitized=True)
     binary = folder / "model"
-    _run(
-        *_compiler(folder, variant), "-O1", *_SANITIZERS, "-DEK_CHECK_PLAN", *sources, *objects, "-o", binary
+    compile_c(
+        folder,
+        *_flags(folder, variant),
+        "-O1",
+        *_SANITIZERS,
+        "-DEK_CHECK_PLAN",
+        *sources,
+        *objects,
+        "-o",
+        binary,
     )
     done = subprocess.run([str(binary)], input=inputs.tobytes(), capture_output=True, check=False)
     assert done.returncode == 0, f"exit {done.returncode}\n{done.stderr.decode(errors='replace')}"
@@ -142,8 +148,9 @@ def engine_objects(variant: str, sanitized: bool = False) -> tuple[Path, ...]:
     for source in sorted(ENGINE.glob("*.c")):
         objects.append(folder / f"{source.stem}.o")
         extra = _SANITIZERS if sanitized else ()
-        _run(
-            *_compiler(folder, variant),
+        compile_c(
+            folder,
+            *_flags(folder, variant),
             "-O1" if sanitized else "-O3",
             *extra,
             "-c",
@@ -154,10 +161,8 @@ def engine_objects(variant: str, sanitized: bool = False) -> tuple[Path, ...]:
     return tuple(objects)
 
 
-def _compiler(folder: Path, variant: str) -> list[str]:
-    name = next((name for name in ("gcc", "clang", "cc") if shutil.which(name)), None)
-    assert name is not None, "no C compiler is installed; install gcc"
-    return [name, *WARNINGS, "-fPIC", *PATHS[variant], f"-I{ENGINE}", f"-I{folder}"]
+def _flags(folder: Path, variant: str) -> tuple[str, ...]:
+    return (*PATHS[variant], f"-I{ENGINE}", f"-I{folder}")
 
 
 @cache
@@ -173,12 +178,3 @@ def _write(folder: Path, texts: Mapping[str, str]) -> None:
     folder.mkdir()
     for name, text in texts.items():
         (folder / name).write_text(text)
-
-
-def _run(*command: str | Path) -> None:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{_shown(command)}\n{done.stderr}"
-
-
-def _shown(command: Sequence[str | Path]) -> str:
-    return " ".join(map(str, command))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
 from collections.abc import Sequence
 from ctypes import POINTER, Structure, byref, c_int8, c_int32, c_int64, c_uint16, c_uint32, c_void_p
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from aot_paths import PATHS, WARNINGS
+from aot_paths import ENGINE, PATHS, compile_c
 from numpy.typing import NDArray
 
 from edgekit.aot import packing
@@ -25,10 +23,8 @@ from edgekit.aot.kernels.pool import AveragePool, MaxPool, Mean
 from edgekit.aot.kernels.softmax import Softmax
 from edgekit.aot.tables import quantize_multiplier, softmax_table
 from edgekit.memory.lifetimes import align
-from edgekit.resources import resource_dir
 
 TESTS = Path(__file__).parent
-ENGINE = resource_dir("firmware") / "engine" / "aot"
 GUARD = 256
 """Bytes around each buffer that no kernel may touch."""
 
@@ -45,7 +41,7 @@ def compile_traced(folder: Path, path: str) -> Path:
     flags = [*PATHS[path], "-O1"]
     hooks = [f"-D{name}=trace_{name}" for name in ("memcpy", "memmove", "memset")]
     sources = [*sorted(ENGINE.glob("*.c")), TESTS / "aot_trace" / "faulty.c"]
-    _gcc(folder, [*flags, *hooks, "-fsanitize=thread", "-fno-builtin", "-c", *map(str, sources)])
+    compile_c(folder, *flags, *hooks, "-fsanitize=thread", "-fno-builtin", "-c", *sources)
     objects = [folder / f"{source.stem}.o" for source in sources]
     return link_library(folder, flags, [*objects, TESTS / "aot_trace" / "trace.c"])
 
@@ -53,16 +49,8 @@ def compile_traced(folder: Path, path: str) -> Path:
 def link_library(folder: Path, flags: list[str], parts: list[Path]) -> Path:
     """Compile or link ``parts`` to a library in ``folder``, with the warnings that every file of the engine stands."""
     library = folder / "kernels.so"
-    _gcc(folder, [*flags, "-shared", "-Wl,-Bsymbolic", "-o", str(library), *map(str, parts)])
+    compile_c(folder, *flags, "-shared", "-Wl,-Bsymbolic", "-o", library, *parts)
     return library
-
-
-def _gcc(folder: Path, arguments: list[str]) -> None:
-    compiler = shutil.which("gcc")
-    assert compiler, "these tests need gcc"
-    command = [compiler, *WARNINGS, "-fPIC", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def struct(name: str, **fields: Any) -> type[Structure]:

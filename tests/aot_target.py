@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from edgekit.build.elf import Elf
 from edgekit.build.ports import get_port
 from edgekit.build.toolchain import Sources, build_program
+from edgekit.codegen.aot import engine_folder
 from edgekit.flash.emulator import get_machine, run_program
-from edgekit.resources import resource_dir
 
 TARGET = Path(__file__).parent / "target"
 _HEADER = struct.Struct("<I12x")
@@ -45,13 +45,12 @@ class TargetRun:
 
 def engine_sources() -> tuple[Path, ...]:
     """Return the C sources of the aot engine."""
-    return tuple(sorted((resource_dir("firmware") / "engine" / "aot").glob("*.c")))
+    return tuple(sorted(engine_folder().glob("*.c")))
 
 
 def model_sources(texts: Mapping[str, str], *defines: str) -> Sources:
     """Return the engine with a generated model, without anything around them."""
-    include = (resource_dir("firmware") / "engine" / "aot",)
-    return Sources(engine_sources(), include, defines, texts)
+    return Sources(engine_sources(), (engine_folder(),), defines, texts)
 
 
 def build_harness(machine: str, texts: Mapping[str, str], *defines: str, core: str = "") -> Elf:

@@ -40,6 +40,13 @@ def one_op(
     return Graph(tensors, (op,), tuple(i for i in op_inputs if not tensors[i].constant), op_outputs)
 
 
+def followed_by(graph: Graph, kind: str) -> Graph:
+    """Return ``graph`` with an operator ``kind`` after its output, which keeps shape and quantization."""
+    out = replace(graph.output, index=len(graph.tensors))
+    op = Op(len(graph.ops), kind, (graph.output.index,), (out.index,))
+    return replace(graph, tensors=(*graph.tensors, out), ops=(*graph.ops, op), outputs=(out.index,))
+
+
 def convolution(
     x: Tensor,
     kernel: tuple[int, int],

@@ -13,12 +13,12 @@ from edgekit.boards.kernels import AotKernels
 from edgekit.build.cores import get_core
 from edgekit.build.toolchain import Sources, build_part, compiler_version
 from edgekit.cli.main import show_error
+from edgekit.codegen.aot import engine_folder
 from edgekit.errors import EdgekitError
 from edgekit.files import write_atomic
-from edgekit.resources import resource_dir
 from edgekit.search.code_size import CODE_SIZES_FILE
 
-ENGINE = resource_dir("firmware") / "engine" / "aot"
+ENGINE = engine_folder()
 OPTIMIZE = "-O2"
 
 TARGETS: tuple[tuple[AotKernels, str, tuple[str, ...]], ...] = (

@@ -5,22 +5,13 @@ set -eu
 python=$1
 venv=$2
 
-install_system_packages() {
-    if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
-        echo "Installing $* ..."
-        apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" > /dev/null
-    else
-        echo "Please install: $*   (for example: sudo apt-get install $*)" >&2
-        exit 1
-    fi
-}
+. "$(dirname "$0")/packages.sh"
 
-command -v "$python" > /dev/null || install_system_packages python3 python3-venv
-command -v g++ > /dev/null || install_system_packages g++
+command -v "$python" > /dev/null || install_packages python3 python3-venv
+command -v g++ > /dev/null || install_packages g++
 if [ ! -x "$venv/bin/pip" ]; then
     "$python" -m venv "$venv" 2> /dev/null || {
-        install_system_packages python3-venv
+        install_packages python3-venv
         "$python" -m venv "$venv"
     }
 fi

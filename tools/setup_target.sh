@@ -2,6 +2,7 @@
 # Installs what builds and runs the firmware: a C compiler for this host, cross compilers with their C libraries, emulators.
 # Where it may not (no root, no apt), it says what to install.
 set -eu
+. "$(dirname "$0")/packages.sh"
 
 packages=""
 need() { # need PROGRAM PACKAGE...: install the packages unless the program is there
@@ -24,12 +25,7 @@ need_file riscv64-unknown-elf-gcc picolibc.specs picolibc-riscv64-unknown-elf
 need qemu-system-riscv32 qemu-system-misc
 [ -n "$packages" ] || exit 0
 
-if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
-    echo "Installing$packages (cross compilers and emulators: about 2.3 GB) ..."
-    apt-get update -qq
-    # shellcheck disable=SC2086
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages > /dev/null
-else
-    echo "Please install:$packages   (for example: sudo apt-get install$packages)" >&2
-    exit 1
-fi
+echo "Cross compilers and emulators take about 2.3 GB."
+APT_OPTIONS=--no-install-recommends
+# shellcheck disable=SC2086
+install_packages $packages

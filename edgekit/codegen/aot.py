@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -117,11 +118,15 @@ def render_aot(program: Program, plan: AotPlan | None = None) -> dict[str, str]:
     return {name: render(f"aot/{name}.j2", {"model": model}) for name in ("model.h", "model.c")}
 
 
+def engine_folder() -> Path:
+    """Return the folder with the engine's C sources and headers."""
+    return resource_dir("firmware") / "engine" / "aot"
+
+
 @cache
 def engine_sources() -> dict[str, str]:
     """Return the engine's C sources and headers by file name, sorted."""
-    folder = resource_dir("firmware") / "engine" / "aot"
-    paths = sorted(path for path in folder.iterdir() if path.suffix in (".c", ".h"))
+    paths = sorted(path for path in engine_folder().iterdir() if path.suffix in (".c", ".h"))
     return {path.name: path.read_bytes().decode() for path in paths}
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import contents, refused
+from graphs import followed_by
 
 from edgekit.cli.main import run
 from edgekit.codegen.record import load_project
-from edgekit.tflite.graph import Op
 from edgekit.tflite.reader import read_graph
 from edgekit.tflite.writer import write_model
 
@@ -56,13 +55,8 @@ def test_another_engine_takes_the_place_of_the_first_and_leaves_nothing_of_it(
 def test_an_operator_that_the_engine_has_not_is_refused_and_nothing_is_written(
     kind: str, engine: str, tiny_model: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    graph = read_graph(tiny_model)
-    out = replace(graph.output, index=len(graph.tensors))
-    op = Op(len(graph.ops), kind, (graph.output.index,), (out.index,))
     path = tmp_path / "odd.tflite"
-    path.write_bytes(
-        write_model(replace(graph, tensors=(*graph.tensors, out), ops=(*graph.ops, op), outputs=(out.index,)))
-    )
+    path.write_bytes(write_model(followed_by(read_graph(tiny_model), kind)))
     build = tmp_path / "build"
     args = ("export", path, *BOARD, "--engine", engine, "-o", build)
     refused(capsys, *args, words=f"Operator 6 ({kind}) cannot run with the {engine} engine")

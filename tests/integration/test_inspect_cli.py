@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from graphs import followed_by
 
 from edgekit.cli.main import run
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
-from edgekit.tflite.graph import Op
 from edgekit.tflite.reader import read_graph
 from edgekit.tflite.tflm import tflm_available
 from edgekit.tflite.writer import write_model
@@ -93,10 +92,7 @@ def test_real_tflite_micro_measures_when_asked(tiny: Path, capsys: pytest.Captur
 def test_an_operator_without_a_kernel_is_told_first_and_fails(
     more: tuple[str, ...], tiny_model: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    graph = read_graph(tiny_model)
-    out = replace(graph.output, index=len(graph.tensors))
-    op = Op(len(graph.ops), "RELU_N1_TO_1", (graph.output.index,), (out.index,))
-    graph = replace(graph, tensors=(*graph.tensors, out), ops=(*graph.ops, op), outputs=(out.index,))
+    graph = followed_by(read_graph(tiny_model), "RELU_N1_TO_1")
     path = tmp_path / "odd.tflite"
     path.write_bytes(write_model(graph))
     document, text = inspect(capsys, path, "--board", "mps2-an386", *more, status=1)
@@ -149,10 +145,7 @@ def test_the_aot_engine_has_figures_of_its_own(
 def test_what_the_aot_engine_cannot_do_is_told_with_a_remedy_and_nothing_is_planned(
     tiny_model: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    graph = read_graph(tiny_model)
-    out = replace(graph.output, index=len(graph.tensors))
-    op = Op(len(graph.ops), "TANH", (graph.output.index,), (out.index,))
-    graph = replace(graph, tensors=(*graph.tensors, out), ops=(*graph.ops, op), outputs=(out.index,))
+    graph = followed_by(read_graph(tiny_model), "TANH")
     path = tmp_path / "tanh.tflite"
     path.write_bytes(write_model(graph))
     document, text = inspect(capsys, path, "--board", "mps2-an386", "--engine", "aot", status=1)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
-from aot_kernels import ENGINE, link_library
-from aot_paths import PATHS
+from aot_kernels import link_library
+from aot_paths import ENGINE, PATHS
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
