@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.boards.ports import get_port
 from edgekit.build.elf import Elf
-from edgekit.build.ports import get_port
 from edgekit.build.toolchain import Sources, build_program
 from edgekit.codegen.aot import engine_folder
 from edgekit.flash.emulator import get_machine, run_program

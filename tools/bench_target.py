@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgekit.aot.program import lower
-from edgekit.build.cores import get_core
+from edgekit.boards.cores import get_core
 from edgekit.build.toolchain import build_part, compiler_version
 from edgekit.cli.main import show_error
 from edgekit.codegen.aot import render_aot

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgekit.boards.cores import get_core
 from edgekit.boards.kernels import AotKernels
-from edgekit.build.cores import get_core
 from edgekit.build.toolchain import Sources, build_part, compiler_version
 from edgekit.cli.main import show_error
 from edgekit.codegen.aot import engine_folder

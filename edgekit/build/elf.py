@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -15,10 +16,33 @@ from elftools.elf.sections import SymbolTableSection
 from edgekit.errors import InputError
 
 _THUMB_BIT: Final = 1
+_SIZED: Final = ("STT_FUNC", "STT_OBJECT")
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A function, variable or constant that takes memory.
+
+    Attributes
+    ----------
+    file:
+        The source file where the linker keeps it, which is for names that are private to a file; else empty.
+    section:
+        The section that it lies in.
+    in_flash, in_ram:
+        Where it takes memory; a variable with an initial value does in both.
+    """
+
+    name: str
+    file: str
+    section: str
+    bytes: int
+    in_flash: bool
+    in_ram: bool
 
 
 class Elf:
-    """A linked program.
+    """A program, linked or still to be linked.
 
     Parameters
     ----------
@@ -56,6 +80,48 @@ class Elf:
     def ram(self) -> int:
         """Bytes of RAM: data and what starts as zero, the stack included where the linker script has one."""
         return sum(size for flags, _, size in self._kinds() if flags & SH_FLAGS.SHF_WRITE)
+
+    @property
+    def text(self) -> int:
+        """Bytes of code and constants."""
+        return sum(size for flags, _, size in self._kinds() if not flags & SH_FLAGS.SHF_WRITE)
+
+    @property
+    def data(self) -> int:
+        """Bytes of variables with an initial value, which take flash as well."""
+        return self.flash - self.text
+
+    @property
+    def bss(self) -> int:
+        """Bytes of variables that start as zero, the stack included where the linker script has one."""
+        return self.ram - self.data
+
+    @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """What takes memory and has a name, the largest first; two names of one thing count once."""
+        table = self._file.get_section_by_name(".symtab")
+        if not isinstance(table, SymbolTableSection):
+            return ()
+        found: dict[tuple[int, int], Symbol] = {}
+        file = ""
+        for entry in table.iter_symbols():
+            info, index = entry["st_info"], entry["st_shndx"]
+            if info["type"] == "STT_FILE":
+                file = entry.name
+            if info["type"] not in _SIZED or not entry["st_size"] or not isinstance(index, int):
+                continue
+            section = self._file.get_section(index)
+            if section["sh_flags"] & SH_FLAGS.SHF_ALLOC:
+                symbol = Symbol(
+                    entry.name,
+                    file if info["bind"] == "STB_LOCAL" else "",
+                    section.name,
+                    entry["st_size"],
+                    section["sh_type"] != "SHT_NOBITS",
+                    bool(section["sh_flags"] & SH_FLAGS.SHF_WRITE),
+                )
+                found.setdefault((index, entry["st_value"]), symbol)
+        return tuple(sorted(found.values(), key=lambda symbol: (-symbol.bytes, symbol.name)))
 
     @cached_property
     def functions(self) -> Mapping[str, int]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from edgekit.build.cores import Core, Family, get_core
+from edgekit.boards.cores import Core, get_core
+from edgekit.boards.ports import Port
 from edgekit.build.elf import Elf
-from edgekit.build.ports import Port
 from edgekit.errors import TaskError
 
 _TIMEOUT_S: Final = 300
@@ -37,30 +37,6 @@ SECTIONS
   /DISCARD/ : { *(.ARM.exidx* .ARM.extab*) }
 }
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiler:
-    program: str
-    apt: str
-    brew: str
-    specs: str = ""
-    """Selects the C library where the compiler comes without one; others have it built in."""
-
-
-_COMPILERS: Final[Mapping[Family, _Compiler]] = {
-    "arm": _Compiler(
-        "arm-none-eabi-gcc",
-        "gcc-arm-none-eabi libnewlib-arm-none-eabi",
-        "--cask gcc-arm-embedded",
-    ),
-    "riscv": _Compiler(
-        "riscv64-unknown-elf-gcc",
-        "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
-        "riscv-software-src/riscv/riscv-gnu-toolchain",
-        "picolibc.specs",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +73,7 @@ def find_compiler(core: Core) -> Path:
     TaskError
         If it is not installed; the hint names the packages.
     """
-    compiler = _COMPILERS[core.family]
+    compiler = core.compiler
     found = shutil.which(compiler.program)
     if found is None:
         raise TaskError(
@@ -175,7 +151,7 @@ def _build(core: Core, sources: Sources, link: Sequence[str]) -> Elf:
 
 
 def _library(core: Core, compiler: Path) -> list[str]:
-    specs = _COMPILERS[core.family].specs
+    specs = core.compiler.specs
     if not specs:
         return []
     # What the compiler does not find it echoes as it is.

@@ -22,7 +22,7 @@ class Machine:
     Attributes
     ----------
     name:
-        As the port has it (:data:`edgekit.build.ports.PORTS`).
+        As the port has it (:data:`edgekit.boards.ports.PORTS`).
     program:
         The emulator's program.
     model:
@@ -99,8 +99,20 @@ def find_emulator(machine: Machine) -> Path:
     return Path(found)
 
 
-def emulator_command(machine: Machine, image: Path, serial: str = "stdio") -> list[str]:
-    """Return the command that runs ``image`` with its first serial line at ``serial``, one of QEMU's devices."""
+def emulator_command(
+    machine: Machine, image: Path, serial: str = "stdio", *, reboot: bool = False
+) -> list[str]:
+    """Return the command that runs ``image``.
+
+    Parameters
+    ----------
+    machine, image:
+        What runs where.
+    serial:
+        Where its first serial line is: one of QEMU's devices.
+    reboot:
+        A reset starts the program anew, as on a board; otherwise it ends the emulator.
+    """
     return [
         str(find_emulator(machine)),
         "-M",
@@ -114,7 +126,8 @@ def emulator_command(machine: Machine, image: Path, serial: str = "stdio") -> li
         serial,
         "-icount",
         f"shift={machine.icount}",
-        "-no-reboot",  # a reset is how a program without an exit ends
+        # A reset is how a program without an exit ends.
+        *(() if reboot else ("-no-reboot",)),
         "-kernel",
         str(image),
     ]

@@ -22,14 +22,20 @@ size_t ek_port_read(void *bytes, size_t size);
 // A counter that only goes up. A port may need calls that are no more than 2^32 ticks apart.
 uint64_t ek_port_ticks(void);
 
-// What a tick is. On a device that keeps time, `hertz` ticks are a second. An emulator counts instructions and keeps
-// no time: there `hertz` is 0, and `instructions` instructions take `ticks` ticks.
+// What a tick is: `hertz` ticks are a second. Under emulation the time is virtual: an instruction takes
+// `ns_per_instruction` of it, and `instructions` instructions take `ticks` ticks. All three are 0 on a device.
 typedef struct {
   uint32_t hertz;
-  uint16_t instructions, ticks;
+  uint16_t ns_per_instruction, instructions, ticks;
 } ek_port_rate;
 
 extern const ek_port_rate ek_port_tick_rate;
+
+// Called when there is nothing to do until a byte comes: may wait for it, some 100 ms at most, and may return at once.
+void ek_port_idle(void);
+
+// Why the device started, in the port's own numbers; 0 if that is not known.
+uint32_t ek_port_reset_reason(void);
 
 // Ends the program: an emulator ends, a board resets. The status is 0 when all is well.
 void ek_port_exit(int status) __attribute__((noreturn));

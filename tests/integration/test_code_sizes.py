@@ -14,8 +14,8 @@ from aot_target import model_sources
 from edgekit.aot.program import lower
 from edgekit.aot.sizes import program_sizes
 from edgekit.boards.catalog import load_catalog
+from edgekit.boards.cores import get_core
 from edgekit.boards.kernels import AOT_KERNELS, AotKernels
-from edgekit.build.cores import get_core
 from edgekit.build.toolchain import build_part
 from edgekit.codegen.aot import render_aot
 from edgekit.mobilenet.architecture import NetworkSpec

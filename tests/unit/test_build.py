@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.build.cores import CORES, get_core
+from edgekit.boards.cores import CORES, get_core
+from edgekit.boards.ports import PORTS, get_port
 from edgekit.build.elf import Elf
-from edgekit.build.ports import PORTS, get_port
 from edgekit.build.toolchain import Sources, build_part, build_program, compiler_version, find_compiler
 from edgekit.errors import InputError, TaskError
 from edgekit.flash.emulator import MACHINES, find_emulator, get_machine, run_program
@@ -156,3 +156,22 @@ def test_the_emulator_says_what_is_wrong_with_its_command() -> None:
     elf = program("mps2-an386", HELLO)
     with pytest.raises(TaskError, match="ended with"):
         run_program(get_machine("mps2-an386"), elf, {0xFFFFFFFF_FFFFFFFF_F: b"x"})
+
+
+def test_sizes_and_symbols_are_told_apart_by_memory() -> None:
+    text = """
+#include "ek_port.h"
+static const int constant[50] = {1};
+static volatile int value[20] = {1}, zero[30];
+int main(void) { return constant[zero[0]] + value[zero[1]]; }
+"""
+    elf = program("mps2-an386", text)
+    assert elf.text + elf.data == elf.flash and elf.data + elf.bss == elf.ram
+    kinds = {symbol.name: (symbol.bytes, symbol.in_flash, symbol.in_ram) for symbol in elf.symbols}
+    assert kinds["constant"] == (200, True, False)
+    assert kinds["value"] == (80, True, True)
+    assert kinds["zero"] == (120, False, True)
+    sizes = [symbol.bytes for symbol in elf.symbols]
+    assert sizes == sorted(sizes, reverse=True)
+    files = {symbol.name: symbol.file for symbol in elf.symbols}
+    assert files["constant"] == "main.c" and files["main"] == ""

@@ -23,6 +23,9 @@ typedef struct {
 #define EK_UART_STATE_TX_FULL 1u
 #define EK_UART_STATE_RX_FULL 2u
 #define EK_UART_CONTROL_TX_RX 3u
+#define EK_UART_CONTROL_RX_INTERRUPT 8u
+#define EK_UART_INTERRUPT_RX 2u
+#define EK_UART_INTERRUPTS 7u  // among the first three of a word are those of receiving
 
 // Prepares the UART and the counter; called once before main().
 void ek_port_start(void);

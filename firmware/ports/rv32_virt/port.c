@@ -12,7 +12,7 @@
 #define TEST_PASS 0x5555u
 #define TEST_FAIL 0x3333u
 
-const ek_port_rate ek_port_tick_rate = {0, 1, 1};
+const ek_port_rate ek_port_tick_rate = {1000000000, 1, 1, 1};
 
 void ek_port_write(const void *bytes, size_t size) {
   const uint8_t *byte = bytes;
@@ -39,6 +39,10 @@ uint64_t ek_port_ticks(void) {
   } while (high != again);
   return (uint64_t)high << 32 | low;
 }
+
+void ek_port_idle(void) {}
+
+uint32_t ek_port_reset_reason(void) { return 0; }
 
 void ek_port_exit(int status) {
   *TEST_DEVICE = status ? (uint32_t)status << 16 | TEST_FAIL : TEST_PASS;

@@ -20,7 +20,7 @@ class Port:
     machine:
         Its name; that of the board profile where there is one.
     core:
-        Name in :data:`edgekit.build.cores.CORES`.
+        Name in :data:`edgekit.boards.cores.CORES`.
     folder:
         Below ``firmware/ports/``.
     script:

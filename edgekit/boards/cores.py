@@ -12,6 +12,41 @@ Family = Literal["arm", "riscv"]
 
 
 @dataclass(frozen=True, slots=True)
+class Compiler:
+    """A cross compiler.
+
+    Attributes
+    ----------
+    program:
+        Its name, looked for on the path.
+    apt, brew:
+        What installs it, for people.
+    specs:
+        Selects the C library where the compiler comes without one; others have it built in.
+    """
+
+    program: str
+    apt: str
+    brew: str
+    specs: str = ""
+
+
+COMPILERS: Final[Mapping[Family, Compiler]] = {
+    "arm": Compiler(
+        "arm-none-eabi-gcc",
+        "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+        "--cask gcc-arm-embedded",
+    ),
+    "riscv": Compiler(
+        "riscv64-unknown-elf-gcc",
+        "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
+        "riscv-software-src/riscv/riscv-gnu-toolchain",
+        "picolibc.specs",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Core:
     """One core.
 
@@ -28,6 +63,11 @@ class Core:
     name: str
     family: Family
     flags: tuple[str, ...]
+
+    @property
+    def compiler(self) -> Compiler:
+        """The compiler it takes."""
+        return COMPILERS[self.family]
 
 
 def _arm(name: str, cpu: str, fpu: str | None = None) -> Core:
