@@ -18,7 +18,7 @@ from edgekit.boards.kernels import KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
 from edgekit.codegen.golden import make_golden
 from edgekit.codegen.project import ProjectSpec, render_project
-from edgekit.codegen.record import ArenaRecord, LatencyRecord
+from edgekit.codegen.record import ArenaRecord, BudgetRecord, ImageSizeRecord, LatencyRecord
 from edgekit.errors import InputError, TaskError
 from edgekit.memory.arena import predict_wheel_arena
 from edgekit.memory.lifetimes import align
@@ -32,6 +32,7 @@ from edgekit.search.records import (
     ArenaFigures,
     Candidate,
     FitRecord,
+    FlashFigures,
     HostArena,
     LatencyFigures,
     Measurements,
@@ -151,7 +152,7 @@ def make(record: FitRecord, board: BoardProfile, budget: Budget, work: Work, rep
                 f" {measurements.host_arena.predicted:,} B were predicted: this release has other rules."
                 " What is missing was added; please report it."
             )
-        return _finish(record, measured, measurements, network, graph, board, reporter)
+        return _finish(record, measured, measurements, network, graph, board, budget, reporter)
     raise TaskError(
         "No candidate stays within the budget when it is measured.",
         "Raise a limit, or look at the table above.",
@@ -244,6 +245,7 @@ def _finish(
     network: _Network,
     graph: Graph,
     board: BoardProfile,
+    budget: Budget,
     reporter: Reporter,
 ) -> Made:
     accuracy, training = _accuracy(network, reporter)
@@ -257,8 +259,8 @@ def _finish(
     )
     reporter.stage("Rendering")
     model, inputs = network.quantized.model, _real_inputs(network)
-    figures = (chosen.arena, chosen.latency_ms)
-    files = export(model, graph, board, chosen.kernels, *figures, inputs, network.labels)
+    figures = (chosen.arena, chosen.flash, chosen.latency_ms)
+    files = export(model, graph, board, chosen.kernels, budget, *figures, inputs, network.labels)
     files[FIT_FILE] = final.to_json()
     return Made(final, files, training)
 
@@ -277,7 +279,9 @@ def export(
     graph: Graph,
     board: BoardProfile,
     kernels: KernelLibrary,
+    budget: Budget,
     arena: ArenaFigures,
+    flash: FlashFigures,
     latency: LatencyFigures,
     inputs: NDArray[np.int8] | None = None,
     labels: tuple[str, ...] = (),
@@ -290,8 +294,10 @@ def export(
         The .tflite, which the host's interpreter must accept, and its graph.
     kernels:
         One of the board's kernel libraries; it says which engine runs the model.
-    arena, latency:
-        The model's figures with them.
+    budget:
+        The limits that a built image is held to.
+    arena, flash, latency:
+        The model's figures with the kernels.
     inputs:
         Real inputs for golden vectors, int8 [n, ...input shape]; random ones where there are too few.
     labels:
@@ -320,6 +326,12 @@ def export(
         labels=labels,
         latency=LatencyRecord(
             estimate=latency.estimate, low=latency.low, high=latency.high, basis=latency.basis
+        ),
+        flash=ImageSizeRecord(model=flash.model, code=flash.code, total=flash.total, basis=flash.basis),
+        budget=BudgetRecord(
+            ram_bytes=budget.ram_bytes,
+            ram_reserved=board.arena_region.reserved,
+            flash_bytes=budget.flash_bytes,
         ),
     )
     return render_project(spec)

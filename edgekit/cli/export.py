@@ -48,17 +48,20 @@ def command(
     content = read_model_file(model)
     graph = read_graph(content)
     check_writable(output)
-    record = inspect_model(content, graph, board, chosen, Budget.of_board(board, ram, flash, max_latency))
+    budget = Budget.of_board(board, ram, flash, max_latency)
+    record = inspect_model(content, graph, board, chosen, budget)
     found = [problem for problem in record.problems if problem.severity == "error"]
     if found:
         raise refusal(found, record.engine)
-    assert record.arena is not None and record.latency_ms is not None  # it runs, and there is a board
+    # It runs, and there is a board.
+    assert record.arena is not None and record.flash is not None and record.latency_ms is not None
     refused = probe(content)
     if refused is not None:
         raise InputError(
             f"The host interpreter does not take {model}: {refused}.", "Convert the float model again."
         )
-    files = export(content, graph, board, chosen, record.arena, record.latency_ms)
+    figures = (record.arena, record.flash, record.latency_ms)
+    files = export(content, graph, board, chosen, budget, *figures)
     write_build(output, files)
     console = stderr_console()
     print_inspection(console, record, graph, model)

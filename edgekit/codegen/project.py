@@ -16,12 +16,15 @@ from edgekit.aot.program import lower
 from edgekit.boards.kernels import KERNEL_TITLES, Engine, KernelLibrary
 from edgekit.boards.profile import BoardProfile
 from edgekit.codegen.aot import engine_sources, render_aot
+from edgekit.codegen.bare_metal import bare_metal_port, firmware_sources, render_bare_metal
 from edgekit.codegen.environment import render
 from edgekit.codegen.golden import GOLDEN_FILE, golden_to_npz
 from edgekit.codegen.record import (
     PROJECT_FILE,
     ArenaRecord,
+    BudgetRecord,
     FirmwareProject,
+    ImageSizeRecord,
     InputRecord,
     LatencyRecord,
     ModelRecord,
@@ -30,6 +33,7 @@ from edgekit.codegen.record import (
 from edgekit.codegen.resolver import registrations
 from edgekit.errors import InputError
 from edgekit.tflite.graph import Graph, Tensor
+from edgekit.tflite.reader import schema_enum
 from edgekit.tflite.support import release_day
 
 MODEL_FILE: Final = "model.tflite"
@@ -41,6 +45,9 @@ ENGINE_FOLDER: Final = "src/engine/aot"
 
 ARENA_ALIGNMENT: Final = 16
 """Bytes; what TFLite Micro aligns its arena and its buffers to."""
+
+_SCALE_LIMIT: Final = 2.0**37
+"""Devices print results by integer arithmetic of 64 bits, which is enough below."""
 
 _COMMON_FILES: Final = ("model_settings", "golden_vectors")
 
@@ -71,6 +78,10 @@ class ProjectSpec:
         What to add to a uint8 pixel to get the input's int8 value.
     latency:
         Predicted latency, if there is a prediction.
+    flash:
+        Predicted image, if there is a prediction.
+    budget:
+        The limits that a built image is held to.
 
     Raises
     ------
@@ -93,6 +104,8 @@ class ProjectSpec:
     labels: tuple[str, ...] = ()
     input_offset: int = -128
     latency: LatencyRecord | None = None
+    flash: ImageSizeRecord | None = None
+    budget: BudgetRecord | None = None
 
     def __post_init__(self) -> None:
         for what, indices in (("input", self.graph.inputs), ("output", self.graph.outputs)):
@@ -135,7 +148,7 @@ def render_project(spec: ProjectSpec) -> dict[str, bytes | str]:
     """Return the files of the build folder for ``spec``: relative path (with ``/``) to content.
 
     The same ``spec`` gives the same bytes: nothing of time, host or folder goes in. Boards with Linux run the
-    model file itself and get no C++.
+    model file itself and get no C++; boards that edgekit has a port to get a whole firmware.
 
     Raises
     ------
@@ -149,6 +162,9 @@ def render_project(spec: ProjectSpec) -> dict[str, bytes | str]:
     }
     if not spec.board.linux:
         files |= render_model(spec)
+    port = bare_metal_port(spec.board, spec.engine)
+    if port is not None:
+        files |= render_bare_metal(spec.board, spec.kernels, port, files.keys())
     files[PROJECT_FILE] = _record(spec, files).to_json()
     return files
 
@@ -169,19 +185,22 @@ def render_model(spec: ProjectSpec) -> dict[str, bytes | str]:
         context["registrations"] = registrations(spec.graph, spec.kernels, release)
         names = ["model_data", *names, "op_resolver"]
     else:
-        files |= _render_engine(spec)
+        files |= _render_engine(spec, context)
     paths = [f"{name}.{suffix}" for name in names for suffix in ("h", "cc")] + ["README.md"]
     return files | {f"{MODEL_FOLDER}/{path}": render(f"model/{path}.j2", context) for path in paths}
 
 
-def _render_engine(spec: ProjectSpec) -> dict[str, bytes | str]:
-    """Return the model as C99 and the engine that it calls."""
+def _render_engine(spec: ProjectSpec, context: dict[str, Any]) -> dict[str, bytes | str]:
+    """Return the model as C99, the engine that it calls, and the firmware's sources that are for any board."""
     program = lower(spec.graph)
     plan = plan_program(program)
     if plan.total != spec.arena.total:
         raise ValueError(f"an arena of {spec.arena.total} B for a plan of {plan.total} B")
     model = {f"{MODEL_FOLDER}/{name}": text for name, text in render_aot(program, plan).items()}
-    return {**model, **{f"{ENGINE_FOLDER}/{name}": text for name, text in engine_sources().items()}}
+    engine = {f"{ENGINE_FOLDER}/{name}": text for name, text in engine_sources().items()}
+    codes = [(schema_enum("BuiltinOperator", op.kind), op.kind) for op in spec.graph.ops]
+    settings = render("model/settings.c.j2", {**context, "op_codes": codes})
+    return {**model, **engine, f"{MODEL_FOLDER}/settings.c": settings, **firmware_sources(spec.engine)}
 
 
 def _context(spec: ProjectSpec) -> dict[str, Any]:
@@ -193,6 +212,7 @@ def _context(spec: ProjectSpec) -> dict[str, Any]:
         "output": TensorRecord(**_tensor_values(spec.graph.output)),
         "arena_alignment": ARENA_ALIGNMENT,
         "registrations": (),
+        "edgekit_version": __version__,
     }
 
 
@@ -210,6 +230,8 @@ def _record(spec: ProjectSpec, files: dict[str, bytes | str]) -> FirmwareProject
         labels=spec.labels,
         framework=spec.board.sdk.framework,
         latency_ms=spec.latency,
+        flash=spec.flash,
+        budget=spec.budget,
         edgekit_version=__version__,
         files={path: hashlib.sha256(_as_bytes(files[path])).hexdigest() for path in sorted(files)},
     )
@@ -244,6 +266,8 @@ def _check_port(what: str, tensors: list[Tensor]) -> None:
         )
     if tensor.quantization is None or not tensor.quantization.zero_point or tensor.quantization.scale[0] <= 0:
         raise InputError(f"The model's {what} has no scale and zero point.", remedy)
+    if tensor.quantization.scale[0] >= _SCALE_LIMIT:
+        raise InputError(f"The model's {what} has a scale of {tensor.quantization.scale[0]:g}.", remedy)
 
 
 def _is_text(label: str) -> bool:

@@ -62,6 +62,33 @@ class LatencyRecord(_Frozen):
     basis: Basis
 
 
+class ImageSizeRecord(_Frozen):
+    """The predicted image in bytes: the model, the code around it, and their sum."""
+
+    model: Bytes
+    code: Bytes
+    total: Bytes
+    basis: Basis
+
+
+class BudgetRecord(_Frozen):
+    """The limits that the project was made for, in bytes.
+
+    Attributes
+    ----------
+    ram_bytes:
+        For the arena.
+    ram_reserved:
+        What the board keeps free beside the arena, for stack, variables and buffers.
+    flash_bytes:
+        For the image.
+    """
+
+    ram_bytes: Bytes
+    ram_reserved: Bytes
+    flash_bytes: Bytes
+
+
 class ModelRecord(_Frozen):
     """The model file of the project."""
 
@@ -123,6 +150,8 @@ class FirmwareProject(_Frozen):
     labels: tuple[str, ...]
     framework: Framework
     latency_ms: LatencyRecord | None
+    flash: ImageSizeRecord | None = None
+    budget: BudgetRecord | None = None
     edgekit_version: str
     files: Mapping[RelativePath, Sha256]
 

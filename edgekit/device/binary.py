@@ -133,6 +133,10 @@ class BinaryCommands:
         self._loading = None
         self._finished = None
 
+    def forget_results(self) -> None:
+        """Give up the results of the last run."""
+        self._finished = None
+
     def input_used(self) -> None:
         """Give up a load: its bytes are no longer in the input."""
         self._loading = None
@@ -197,6 +201,7 @@ class BinaryCommands:
         if not 1 <= run.runs <= RUNS_MAX or run.warmup > WARMUP_MAX:
             raise _Refused(Code.BAD_REQUEST)
         self._check_input(run.input_crc)
+        self._device.use_output()
         job = Runs(self._engine, run.warmup, run.runs)
 
         def ended() -> None:

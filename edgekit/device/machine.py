@@ -106,6 +106,11 @@ class Device:
             self.input_loaded = False
             self._binary.input_used()
 
+    def use_output(self) -> None:
+        """Note that a run begins: what was kept of the last one's output is about to be overwritten."""
+        self._binary.forget_results()
+        self._text.forget_results()
+
     def _forget_stale(self) -> None:
         """Drop the beginning of a message whose end did not come in time."""
         if self._buffer or self._too_long:

@@ -69,6 +69,10 @@ class TextCommands:
         """Give up a load under way."""
         self._expected = None
 
+    def forget_results(self) -> None:
+        """Give up the results of the last ``infer``."""
+        self._results = None
+
     def _name(self, _: list[str]) -> bool:
         self._device.say(f"m-name-dut-{bracketed(self._engine.settings.vendor)}")
         return True
@@ -143,7 +147,7 @@ class TextCommands:
         if not (1 <= runs <= INFER_MAX and warmup <= INFER_MAX):
             raise _Refused(f"infer wants 1 to {INFER_MAX} runs")
         job = Runs(self._engine, warmup, runs)
-        self._results = None
+        self._device.use_output()
         self._device.use_input()
         self._device.say(f"m-warmup-start-{warmup}")
 

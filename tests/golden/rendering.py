@@ -13,7 +13,7 @@ from edgekit.aot.program import lower
 from edgekit.boards.profile import BoardProfile, Limits, MemoryRegion, Sdk
 from edgekit.codegen.golden import make_golden
 from edgekit.codegen.project import ProjectSpec
-from edgekit.codegen.record import ArenaRecord, LatencyRecord
+from edgekit.codegen.record import ArenaRecord, BudgetRecord, ImageSizeRecord, LatencyRecord
 from edgekit.tflite.reader import read_graph
 
 STRICT = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wconversion", "-Wshadow"]
@@ -64,6 +64,8 @@ def make_spec(model: bytes, **changes: Any) -> ProjectSpec:
         "golden_inputs": inputs,
         "golden_outputs": outputs,
         "latency": LatencyRecord(estimate=1.25, low=1.0, high=1.5, basis="estimated"),
+        "flash": ImageSizeRecord(model=2016, code=40000, total=42016, basis="estimated"),
+        "budget": BudgetRecord(ram_bytes=65536, ram_reserved=0, flash_bytes=1 << 20),
     }
     return ProjectSpec(model=model, graph=read_graph(model), **(values | changes))
 

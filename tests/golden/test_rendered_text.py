@@ -43,12 +43,16 @@ def replace_arena(spec: ProjectSpec, total: int) -> ProjectSpec:
 
 
 def golden_text(files: Mapping[str, bytes | str]) -> dict[str, str]:
-    """Return the text files, without what changes with edgekit's version, its engine or the zip format's writer."""
+    """Return the text files, without what changes with edgekit's version, its firmware or the zip format's writer."""
     texts = {path: content for path, content in files.items() if isinstance(content, str)}
-    engine = [path for path in texts if path.startswith("src/engine/")]
+    firmware = [path for path in texts if path.startswith("src/") and not path.startswith("src/model/")]
     record = json.loads(texts["project.json"])
-    for path in engine:
+    for path in firmware:
         del texts[path], record["files"][path]
+    if "src/model/settings.c" in texts:
+        settings = texts["src/model/settings.c"].replace(f'"edgekit {__version__}"', '"edgekit VERSION"')
+        texts["src/model/settings.c"] = settings
+        record["files"]["src/model/settings.c"] = hashlib.sha256(settings.encode()).hexdigest()
     texts["project.json"] = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
     npz = files["golden.npz"]
     assert isinstance(npz, bytes)

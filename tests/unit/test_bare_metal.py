@@ -1,0 +1,85 @@
+"""The build files of bare-metal firmware: every source is named, nothing else, and the same text each time."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from edgekit.boards.catalog import get_board
+from edgekit.boards.cores import get_core
+from edgekit.boards.kernels import KernelLibrary
+from edgekit.boards.ports import PORTS, get_port
+from edgekit.boards.profile import BoardProfile
+from edgekit.codegen.bare_metal import bare_metal_port, render_bare_metal
+from edgekit.flash.emulator import MACHINES
+
+GENERATED = ("src/engine/aot/ek_add.c", "src/engine/aot/ek_aot.h", "src/model/model.c", "src/model/model.h")
+OTHERS = ("model.tflite", "golden.npz", "src/model/model_settings.cc", "main.c")
+
+
+def board(name: str) -> BoardProfile:
+    """Return the profile of ``name``; the RISC-V machine, which has none, is like the others but for its core."""
+    if name in ("rv32-virt", "mps2-an505"):
+        return get_board("mps2-an386").model_copy(update={"name": name, "core": PORTS[name].core})
+    return get_board(name)
+
+
+def block(cmake: str, start: str) -> list[str]:
+    """Return the lines of a command of CMake's."""
+    return [line.strip() for line in cmake.partition(start)[2].partition("\n)")[0].splitlines()[1:]]
+
+
+@pytest.mark.parametrize("name", PORTS)
+def test_every_c_source_is_named_once_and_in_order(name: str) -> None:
+    port = get_port(name)
+    files = render_bare_metal(board(name), "portable", port, (*GENERATED, *OTHERS))
+    cmake = files["CMakeLists.txt"]
+    wanted = sorted(path for path in (*GENERATED, *files) if path.startswith("src/") and path.endswith(".c"))
+    assert block(cmake, "add_executable(firmware") == wanted
+    assert f"src/ports/{port.folder}/port.c" in wanted
+    headers = {str(PurePosixPath(path).parent) for path in (*GENERATED, *files) if path.endswith(".h")}
+    assert block(cmake, "target_include_directories(firmware PRIVATE") == sorted(headers)
+    assert f"src/ports/{port.folder}/{port.script}" in files and f"/{port.script}" in cmake
+    other = {PORTS[machine].folder for machine in PORTS} - {port.folder}
+    assert not [path for path in files for folder in other if f"/{folder}/" in path]
+
+
+@pytest.mark.parametrize("name", PORTS)
+def test_the_toolchain_file_has_the_cores_flags(name: str) -> None:
+    text = render_bare_metal(board(name), "portable", get_port(name), GENERATED)["toolchain.cmake"]
+    core = get_core(PORTS[name].core)
+    assert f'set(CMAKE_C_FLAGS_INIT "{" ".join(core.flags)}")' in text
+    assert core.compiler.program in text
+    assert ("picolibc.specs" in text) == (core.family == "riscv")
+
+
+@pytest.mark.parametrize(
+    ("name", "kernels", "portable"),
+    [
+        ("mps2-an386", "dsp", False),
+        ("mps2-an386", "portable", True),
+        ("mps2-an385", "portable", False),  # there is nothing else to compile for that core
+        ("mps3-an547", "portable", True),
+    ],
+)
+def test_the_kernel_set_is_a_definition_where_the_core_has_both(
+    name: str, kernels: KernelLibrary, portable: bool
+) -> None:
+    port = get_port(name)
+    cmake = render_bare_metal(board(name), kernels, port, GENERATED)["CMakeLists.txt"]
+    wanted = [*port.defines, *(["EK_PORTABLE"] if portable else [])]
+    assert block(cmake, "target_compile_definitions(firmware PRIVATE") == wanted
+
+
+def test_only_boards_with_a_port_and_the_aot_engine_get_firmware() -> None:
+    assert bare_metal_port(get_board("mps2-an386"), "aot") == PORTS["mps2-an386"]
+    assert bare_metal_port(get_board("mps2-an386"), "tflm") is None
+    assert bare_metal_port(get_board("esp32s3"), "aot") is None
+    own = get_board("mps2-an386").model_copy(update={"name": "my-board"})
+    assert bare_metal_port(own, "aot") is None
+
+
+def test_every_emulated_board_has_a_port_and_a_machine_with_its_core() -> None:
+    for name in ("mps2-an385", "mps2-an386", "mps2-an500", "mps3-an547"):
+        assert PORTS[name].core == get_board(name).core and name in MACHINES
