@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what builds and runs the firmware: a C compiler for this host, cross compilers with their C libraries, emulators.
+# Installs what builds and runs the firmware: CMake and Ninja, a C compiler for this host, cross compilers with their C
+# libraries, emulators.
 # Where it may not (no root, no apt), it says what to install.
 set -eu
 . "$(dirname "$0")/packages.sh"
@@ -16,6 +17,8 @@ need_file() { # need_file COMPILER FILE PACKAGE: install the package unless the 
     fi
 }
 
+need cmake cmake
+need ninja ninja-build
 need gcc gcc libc6-dev
 need arm-none-eabi-gcc gcc-arm-none-eabi libnewlib-arm-none-eabi
 need_file arm-none-eabi-gcc libc.a libnewlib-arm-none-eabi

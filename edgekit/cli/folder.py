@@ -24,8 +24,12 @@ def write_build(output: Path, files: Mapping[str, bytes | str]) -> None:
 
 
 def _stale(output: Path, files: Mapping[str, bytes | str]) -> list[Path]:
-    """Return what an earlier run and its bench wrote to ``output`` and ``files`` does not replace."""
+    """Return what an earlier run, its build and its bench wrote to ``output`` and ``files`` does not replace.
+
+    The record of an emulator that runs stays: it is what ends it.
+    """
     from edgekit.bench.record import BENCH_FILE
+    from edgekit.build.record import BUILD_FILE, BUILD_LOG, IMAGE_FILE
     from edgekit.codegen.record import PROJECT_FILE, load_project
     from edgekit.pipeline import FIT_FILE, TRAINING_FILE
 
@@ -33,6 +37,7 @@ def _stale(output: Path, files: Mapping[str, bytes | str]) -> list[Path]:
         return []
     try:
         earlier = {*load_project(output).files, FIT_FILE, TRAINING_FILE, BENCH_FILE}
+        earlier |= {BUILD_FILE, BUILD_LOG, IMAGE_FILE}
     except InputError:
         return []
     return [output / name for name in sorted(earlier - files.keys())]

@@ -1,0 +1,154 @@
+"""The record of a build, build.json: what was built with what, its sizes, and whether they are within the limits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgekit.codegen.bare_metal import CMAKE_FILE, SOURCE_FOLDER, TOOLCHAIN_FILE
+from edgekit.codegen.record import PROJECT_FILE, ImageSizeRecord, RelativePath, Sha256
+from edgekit.errors import InputError
+
+BUILD_FILE: Final = "build.json"
+"""Name of the record in a build folder."""
+BUILD_LOG: Final = "build.log"
+OUT_FOLDER: Final = "out"
+"""Where CMake works; an earlier build's is thrown away."""
+IMAGE_FILE: Final = f"{OUT_FOLDER}/firmware.elf"
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ImageRecord(_Frozen):
+    """The image: its file in the build folder, and its SHA-256."""
+
+    file: RelativePath
+    sha256: Sha256
+    bytes: Count
+
+
+class SizesRecord(_Frozen):
+    """Bytes as ``size`` prints them: code and constants, variables with a value, variables without and the stack."""
+
+    text: Count
+    data: Count
+    bss: Count
+    stack: Count
+
+
+class FlashUse(_Frozen):
+    """Bytes of flash: predicted, in the image, and the limit; ``None`` where the project does not say."""
+
+    predicted: ImageSizeRecord | None
+    measured: Count
+    budget: Count | None
+
+
+class RamUse(_Frozen):
+    """Bytes of RAM: the arena as predicted and in the image, all of it, and the limit of all of it."""
+
+    arena_predicted: Count
+    arena_measured: Count | None
+    total: Count
+    budget: Count | None
+
+
+class Contributor(_Frozen):
+    """A function, variable or constant, and the bytes that it takes.
+
+    Attributes
+    ----------
+    file:
+        Source file, for names that are private to one; else empty.
+    memory:
+        Where it lies: ``both`` is a variable with an initial value.
+    """
+
+    name: str
+    file: str
+    memory: Literal["flash", "ram", "both"]
+    bytes: Count
+
+
+class BuildRecord(_Frozen):
+    """What a build gave.
+
+    Attributes
+    ----------
+    sources_sha256:
+        Of everything that went into it; see :func:`sources_digest`.
+    changed:
+        Rendered files that were not what edgekit had written.
+    tools:
+        Program to version.
+    seconds:
+        How long it took.
+    largest:
+        The largest functions, variables and constants.
+    failures:
+        What is wrong, a sentence each; empty when ``ok``.
+    """
+
+    schema_: Literal["edgekit.build/1"] = Field("edgekit.build/1", alias="schema")
+    board: str
+    engine: str
+    kernels: str
+    plan: str
+    model_sha256: Sha256
+    sources_sha256: Sha256
+    changed: tuple[str, ...]
+    tools: Mapping[str, str]
+    seconds: Annotated[float, Field(ge=0)]
+    image: ImageRecord
+    sizes: SizesRecord
+    flash: FlashUse
+    ram: RamUse
+    largest: tuple[Contributor, ...]
+    failures: tuple[str, ...]
+    ok: bool
+    edgekit_version: str
+
+    def document(self) -> dict[str, Any]:
+        """Return the record as JSON values."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def to_json(self) -> str:
+        """Return the text of build.json."""
+        return json.dumps(self.document(), indent=2, ensure_ascii=False) + "\n"
+
+
+def sources_digest(folder: Path) -> str:
+    """Return the SHA-256 over everything in the build folder that goes into an image, names included."""
+    paths = [folder / name for name in (PROJECT_FILE, CMAKE_FILE, TOOLCHAIN_FILE)]
+    paths += sorted(path for path in (folder / SOURCE_FOLDER).rglob("*") if path.is_file())
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.is_file():
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def load_build(folder: Path) -> BuildRecord | None:
+    """Return the record of what was built in ``folder``; ``None`` if nothing was, or it is not what is there now.
+
+    The image and all that it was made from must be unchanged.
+    """
+    try:
+        record = BuildRecord.model_validate_json((folder / BUILD_FILE).read_bytes())
+        image = (folder / record.image.file).read_bytes()
+        if hashlib.sha256(image).hexdigest() != record.image.sha256:
+            return None
+        return record if sources_digest(folder) == record.sources_sha256 else None
+    except (OSError, ValidationError, InputError):
+        return None

@@ -1,0 +1,40 @@
+"""``edgekit build``: the firmware image of a build folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edgekit.cli.params import DEFAULT_BUILD
+
+
+@click.command("build")
+@click.option(
+    "--build",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    default=DEFAULT_BUILD,
+    show_default=True,
+    help="Build folder, as `edgekit fit` or `edgekit export` wrote it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON document to stdout.")
+def command(folder: Path, as_json: bool) -> None:
+    """Build the firmware in a build folder, and hold its size to what was predicted and to the board's limits.
+
+    Exit status: 0, 1 if it does not build or is larger than a limit, 2 the user's input.
+    """
+    from edgekit.build.project import build_project, over_budget
+    from edgekit.build.record import BUILD_FILE, BUILD_LOG
+    from edgekit.report.build import print_build
+    from edgekit.report.console import stderr_console
+
+    record = build_project(folder)
+    print_build(record, stderr_console())
+    click.echo(f"Image: {folder / record.image.file}   (record {BUILD_FILE}, log {BUILD_LOG})", err=True)
+    if as_json:
+        click.echo(json.dumps(record.document(), indent=2, ensure_ascii=False))
+    if not record.ok:
+        raise over_budget(record)
