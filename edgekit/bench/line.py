@@ -129,7 +129,7 @@ class Line:
             waiting = self._port.in_waiting
             data = self._port.read(waiting or 1) if waiting or blocking else b""
         except (OSError, serial.SerialException, TypeError) as error:
-            raise self._gone(error) from error
+            raise lost_line(self.name, error) from error
         self.received_bytes += len(data)
         self._partial += data
         while (end := self._partial.find(LINE_END)) >= 0:
@@ -147,17 +147,24 @@ class Line:
                 "Reset the board, unplug and replug it, and check that flow control is off.",
             ) from error
         except (OSError, serial.SerialException, TypeError) as error:
-            raise self._gone(error) from error
+            raise lost_line(self.name, error) from error
         self.sent_bytes += len(data)
 
-    def _gone(self, error: Exception) -> TaskError:
-        return TaskError(
-            f"The connection to {self.name} was lost: {error}.",
-            "Plug the board in again, check cable and power, and repeat; no results were kept.",
-        )
+
+def lost_line(name: str, error: Exception) -> TaskError:
+    """Return the error for a line that is gone."""
+    return TaskError(
+        f"The connection to {name} was lost: {error}.",
+        "Plug the board in again, check cable and power, and repeat; no results were kept.",
+    )
 
 
 def open_line(url: str, baud: int = BAUD) -> Line:
+    """Open a line to a device; ``url`` and what is raised are :func:`open_port`'s."""
+    return Line(open_port(url, baud), url, bytes_per_second=baud / 10)
+
+
+def open_port(url: str, baud: int = BAUD) -> SerialPort:
     """Open a port: ``/dev/ttyUSB0``, ``COM5``, any URL that pyserial knows, or ``host://MODEL.tflite``.
 
     Raises
@@ -181,7 +188,8 @@ def open_line(url: str, baud: int = BAUD) -> Line:
             f"{url} is not a port that can be opened at {baud} baud: {error}.",
             "Give a port such as /dev/ttyUSB0, COM5, socket://HOST:PORT or host://MODEL.tflite.",
         ) from error
-    return Line(port, url, bytes_per_second=baud / 10)
+    opened: SerialPort = port
+    return opened
 
 
 M = TypeVar("M", bound=Message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,19 +20,22 @@ if TYPE_CHECKING:
 
     from edgekit.bench.cases import Case
     from edgekit.bench.job import Job
+    from edgekit.bench.line import Line
     from edgekit.bench.record import BenchRecord
     from edgekit.codegen.record import FirmwareProject
     from edgekit.tflite.interpreter import HostInterpreter
 
 _DEFAULT_BAUD: Final = 115_200
 _DEFAULT_INPUTS: Final = 5
+_EMULATED: Final = "qemu"
+"""The port that means an emulated board, started for this."""
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is benched: the port, the model, and the build folder if there is one."""
+    """What is benched: the port (or :data:`_EMULATED`), the model, and the build folder if there is one."""
 
-    url: str
+    port: str
     model: bytes
     build: Path | None
     project: FirmwareProject | None
@@ -42,10 +45,10 @@ class _Subject:
 @click.option(
     "--port",
     "-p",
-    required=True,
     metavar="PORT",
-    help="Serial port (/dev/ttyUSB0, COM5), URL (socket://HOST:PORT, host://MODEL.tflite), or the word host: "
-    "this computer instead of the board.",
+    help="Serial port (/dev/ttyUSB0, COM5), URL (socket://HOST:PORT, host://MODEL.tflite), the word qemu: the "
+    "emulated board, started and ended for it, or host: this computer instead of the board. [default: the board "
+    "that `edgekit flash` started]",
 )
 @click.option(
     "--build",
@@ -95,7 +98,7 @@ class _Subject:
 @click.pass_context
 def command(
     ctx: click.Context,
-    port: str,
+    port: str | None,
     build: Path | None,
     model: Path | None,
     runs: int,
@@ -109,7 +112,7 @@ def command(
     output: Path | None,
     baud: int,
 ) -> None:
-    """Run the model on the device at PORT and compare every output with the host's, bit for bit.
+    """Run the model on the device and compare every output with the host's, bit for bit.
 
     Exit status: 0 all outputs equal, 1 an output differs or the latency is above the limit, 2 the user's
     input.
@@ -159,19 +162,23 @@ def host_arena(model: bytes) -> int | None:
         return None
 
 
-def _subject(port: str, build: Path | None, model: Path | None) -> _Subject:
-    """Find the model, the build folder and the URL that the options mean."""
+def _subject(port: str | None, build: Path | None, model: Path | None) -> _Subject:
+    """Find the model, the build folder and the port that the options mean."""
     from edgekit.codegen.record import load_model, load_project
     from edgekit.device.line.protocol_host import SCHEME, model_path
     from edgekit.files import read_bytes
+    from edgekit.flash.board import port_of
     from edgekit.tflite.interpreter import check_foreign
     from edgekit.tflite.reader import MAX_MODEL_BYTES, read_graph
 
-    if model is None and build is None and port.lower().startswith(SCHEME):
+    if model is None and build is None and port is not None and port.lower().startswith(SCHEME):
         model = model_path(port)
-    if model is None and build is None:
+    if build is None and (model is None or port in (None, _EMULATED)):
         build = DEFAULT_BUILD
     project = load_project(build) if build is not None else None
+    if port is None:
+        assert build is not None
+        port = port_of(build)
     if model is not None:
         content = read_bytes(model, "model", MAX_MODEL_BYTES)
         if build is not None and project is not None and content != load_model(build, project):
@@ -184,8 +191,9 @@ def _subject(port: str, build: Path | None, model: Path | None) -> _Subject:
         assert build is not None and project is not None
         model = build / project.model.file
         content = load_model(build, project)
-    url = f"{SCHEME}{quote(str(model.resolve()))}" if port == "host" else port
-    return _Subject(url, content, build, project)
+    if port == "host":
+        port = f"{SCHEME}{quote(str(model.resolve()))}"
+    return _Subject(port, content, build, project)
 
 
 def _cases(subject: _Subject, interpreter: HostInterpreter, count: int, seed: int) -> list[Case]:
@@ -201,21 +209,37 @@ def _cases(subject: _Subject, interpreter: HostInterpreter, count: int, seed: in
 def _run(subject: _Subject, job: Job, interpreter: HostInterpreter, mlperf: bool, baud: int) -> BenchRecord:
     """Open the line, run the job behind a progress bar, and close the line whatever happens."""
     from edgekit.bench.job import run_job, run_text_job
-    from edgekit.bench.line import open_line
     from edgekit.device.host import pixel_offset, tensor_of
     from edgekit.report.console import stderr_console
 
-    line = open_line(subject.url, baud)
-    try:
-        with _progress(stderr_console(), job.runs) as advance:
-            if not mlperf:
-                return run_job(line, job, advance)
-            offset = pixel_offset(interpreter.inputs[0])
-            if subject.project is not None:
-                offset = -subject.project.input.offset
-            return run_text_job(line, job, tensor_of(interpreter.outputs[0]), offset, advance)
-    finally:
-        line.close()
+    with _line(subject, baud) as line, _progress(stderr_console(), job.runs) as advance:
+        if not mlperf:
+            return run_job(line, job, advance)
+        offset = pixel_offset(interpreter.inputs[0])
+        if subject.project is not None:
+            offset = -subject.project.input.offset
+        return run_text_job(line, job, tensor_of(interpreter.outputs[0]), offset, advance)
+
+
+@contextmanager
+def _line(subject: _Subject, baud: int) -> Iterator[Line]:
+    """Open the line to the device, having started an emulated one for it where that is asked for."""
+    from edgekit.bench.line import open_line
+    from edgekit.flash.board import emulated_board
+    from edgekit.report.build import print_build
+    from edgekit.report.console import stderr_console
+
+    with ExitStack() as stack:
+        port = subject.port
+        if port == _EMULATED:
+            assert subject.build is not None
+            console = stderr_console()
+            port = stack.enter_context(
+                emulated_board(subject.build, lambda build: print_build(build, console))
+            )
+        line = open_line(port, baud)
+        stack.callback(line.close)
+        yield line
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from edgekit.errors import EdgekitError
 _COMMANDS: Final = {
     "fit": "Choose the largest MobileNet that fits a board, train it, and write its firmware sources.",
     "build": "Build the firmware in a build folder, and hold its size to the board's limits.",
+    "flash": "Put the firmware onto the board; an emulated board is started with it.",
+    "monitor": "Show what the device says on its line.",
     "bench": "Run the model on a device and compare it with the host, bit for bit.",
     "convert": "Quantize a Keras model or a float .tflite to int8.",
     "export": "Write the firmware sources for a finished int8 .tflite.",

@@ -1,0 +1,161 @@
+"""Putting a build folder's image onto its board. An emulated board is started with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from edgekit import __version__
+from edgekit.boards.catalog import get_board
+from edgekit.build.process import signals_unwind
+from edgekit.build.project import ensure_built
+from edgekit.build.record import BuildRecord
+from edgekit.codegen.record import load_project
+from edgekit.errors import InputError, TaskError
+from edgekit.files import write_atomic
+from edgekit.flash.emulated import emulated, start_emulator
+from edgekit.flash.emulator import MACHINES, Machine, find_emulator
+from edgekit.flash.processes import end_process, identity_of
+from edgekit.flash.record import FLASH_FILE, FLASH_LOG, FlashRecord, load_flash
+
+Built = Callable[[BuildRecord], None]
+
+
+def machine_of(folder: Path) -> Machine:
+    """Return the emulator's machine for the board of a build folder.
+
+    Raises
+    ------
+    InputError
+        If it is no build folder.
+    TaskError
+        If the board is not an emulated one: edgekit cannot put an image onto it.
+    """
+    board = load_project(folder).board
+    if board in MACHINES:
+        return MACHINES[board]
+    with_what = ""
+    with suppress(InputError):  # a board of the user's own, whose folder is not known here
+        with_what = f" with {get_board(board).flash_method}"
+    raise TaskError(
+        f"edgekit cannot put firmware onto {board} yet.",
+        f"Flash what you have built from the sources below src/ yourself{with_what}, then `edgekit bench --port PORT`.",
+    )
+
+
+def flash_board(folder: Path, built: Built | None = None) -> tuple[FlashRecord, BuildRecord]:
+    """Start the board of ``folder`` with its image, built anew where needed, and write flash.json.
+
+    A board that ran before is ended first, as flashing a board does. ``built`` is told of a build that had to be
+    made.
+
+    Raises
+    ------
+    InputError, TaskError
+        As :func:`machine_of`, :func:`~edgekit.build.project.ensure_built` and
+        :func:`~edgekit.flash.emulated.start_emulator`.
+    """
+    machine = machine_of(folder)
+    find_emulator(machine)
+    build = ensure_built(folder, built)
+    stop_board(folder)
+    with signals_unwind():
+        record = _start(machine, folder, build)
+    return record, build
+
+
+def _start(machine: Machine, folder: Path, build: BuildRecord) -> FlashRecord:
+    """Start the image and write the record; nothing runs without one."""
+    started = start_emulator(machine, folder / build.image.file, folder / FLASH_LOG)
+    try:
+        record = FlashRecord(
+            pid=started.pid,
+            identity=started.identity,
+            emulator=machine.program,
+            machine=machine.name,
+            port=started.port,
+            image_sha256=build.image.sha256,
+            started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            edgekit_version=__version__,
+        )
+        write_atomic(folder / FLASH_FILE, record.to_json())
+    except BaseException:
+        end_process(started.pid, started.identity)
+        raise
+    return record
+
+
+def stop_board(folder: Path) -> FlashRecord | None:
+    """End the emulator that flash.json tells of, and remove the record; return it if there was one to end.
+
+    Raises
+    ------
+    InputError
+        If the record is damaged.
+    TaskError
+        If the emulator belongs to somebody else.
+    """
+    record = load_flash(folder)
+    if record is None:
+        return None
+    try:
+        ended = end_process(record.pid, record.identity)
+    except PermissionError as error:
+        raise TaskError(
+            f"You may not end the emulator, process {record.pid}.", "Whoever started it has to."
+        ) from error
+    (folder / FLASH_FILE).unlink(missing_ok=True)
+    return record if ended else None
+
+
+def running_board(folder: Path) -> FlashRecord | None:
+    """Return the record of the emulator of ``folder``, or ``None`` if none runs.
+
+    Raises
+    ------
+    InputError
+        If the record is damaged.
+    """
+    record = load_flash(folder)
+    return record if record and identity_of(record.pid) == record.identity else None
+
+
+def port_of(folder: Path) -> str:
+    """Return the port of the board that `edgekit flash` started for ``folder``.
+
+    Raises
+    ------
+    InputError
+        If it does not run.
+    """
+    record = running_board(folder)
+    if record is None:
+        raise InputError(
+            f"No board of the build folder {folder} is running, and no port is given.",
+            "Start an emulated one with `edgekit flash`, or give --port: /dev/ttyUSB0, COM5, qemu, host.",
+        )
+    return record.port
+
+
+@contextmanager
+def emulated_board(folder: Path, built: Built | None = None) -> Iterator[str]:
+    """Start the emulated board of ``folder`` for the length of a block, and give its port.
+
+    ``built`` is told of a build that had to be made.
+
+    Raises
+    ------
+    InputError, TaskError
+        As :func:`flash_board`.
+    """
+    machine = machine_of(folder)
+    find_emulator(machine)
+    build = ensure_built(folder, built)
+    with (
+        TemporaryDirectory(prefix="edgekit-emulator-") as name,
+        emulated(machine, folder / build.image.file, Path(name, FLASH_LOG)) as started,
+    ):
+        yield started.port

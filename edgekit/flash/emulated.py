@@ -1,0 +1,216 @@
+"""An emulated board that runs in the background, with its serial line at a pseudo-terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import serial
+
+from edgekit.build.process import signals_unwind
+from edgekit.errors import TaskError
+from edgekit.flash.emulator import Machine, emulator_command
+from edgekit.flash.processes import dies_with_parent, identity_of
+from edgekit.wire.declaration import READY
+
+BOOT_S: Final = 20.0
+"""How long a firmware may take from its start to ``m-ready``."""
+_START_S: Final = 20.0
+_STEP_S: Final = 0.02
+_PTY: Final = re.compile(r"char device redirected to (\S+) \(")
+# The emulator waits for these before it runs the program, so that nothing is said before somebody listens.
+_RUN: Final = b'{"execute": "qmp_capabilities"}\n{"execute": "cont"}\n'
+_FAULT: Final = "fault "
+
+
+@dataclass(frozen=True, slots=True)
+class Emulated:
+    """A running emulator.
+
+    Attributes
+    ----------
+    pid, identity:
+        Its process.
+    port:
+        Path of its serial line.
+    boot:
+        The lines that the firmware said up to and with ``m-ready``.
+    """
+
+    pid: int
+    identity: str
+    port: str
+    boot: tuple[str, ...]
+
+
+def start_emulator(machine: Machine, image: Path, log: Path, *, boot_s: float = BOOT_S) -> Emulated:
+    """Start ``image`` on ``machine`` in the background; it goes on when this process has ended.
+
+    Parameters
+    ----------
+    machine, image:
+        What runs where.
+    log:
+        What the emulator itself says goes there.
+    boot_s:
+        Seconds that the firmware may take to say ``m-ready``.
+
+    Raises
+    ------
+    TaskError
+        If the emulator is missing or does not start, or the firmware does not say that it is ready; nothing is
+        left running then.
+    """
+    process = _launch(machine, image, log, None)
+    try:
+        return _boot(process, machine, log, boot_s)
+    except BaseException:
+        _end(process)
+        raise
+
+
+@contextmanager
+def emulated(machine: Machine, image: Path, log: Path) -> Iterator[Emulated]:
+    """Start ``image`` on ``machine`` and end it with the block: after Ctrl-C, a signal or an error as well.
+
+    Raises
+    ------
+    TaskError
+        As :func:`start_emulator`.
+    """
+    with signals_unwind(), contextlib.ExitStack() as stack:
+        process = _launch(machine, image, log, dies_with_parent())
+        stack.callback(_end, process)
+        yield _boot(process, machine, log, BOOT_S, stack)
+
+
+def _launch(
+    machine: Machine, image: Path, log: Path, in_child: Callable[[], None] | None
+) -> subprocess.Popen[bytes]:
+    command = emulator_command(machine, image.resolve(), "pty", reboot=True)
+    command += ["-qmp", "stdio", "-S"]
+    with log.open("wb") as file:
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                # Not the terminal's: Ctrl-C is for edgekit, which ends the emulator itself.
+                start_new_session=True,
+                preexec_fn=in_child,
+            )
+        except OSError as error:
+            raise TaskError(
+                f"{machine.program} could not be started: {error.strerror or error}.", "Install it again."
+            ) from error
+
+
+def _boot(
+    process: subprocess.Popen[bytes],
+    machine: Machine,
+    log: Path,
+    boot_s: float,
+    held: contextlib.ExitStack | None = None,
+) -> Emulated:
+    port = _wait_for_port(process, machine, log)
+    try:
+        line = serial.Serial(port, timeout=_STEP_S, exclusive=True)
+    except (OSError, serial.SerialException) as error:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+            raise _ended(process, machine, log) from error
+        raise TaskError(f"The emulator's line {port} could not be opened: {error}.", "Try again.") from error
+    with contextlib.closing(line):
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(_RUN)
+            process.stdin.close()
+        boot = _wait_until_ready(process, line, machine, log, boot_s)
+        if held is not None:
+            # Once a line is closed the emulator looks only every second whether it is open again.
+            held.callback(os.close, os.open(port, os.O_RDWR | os.O_NOCTTY))
+    identity = identity_of(process.pid)
+    if identity is None:
+        raise _ended(process, machine, log)
+    return Emulated(process.pid, identity, port, boot)
+
+
+def _wait_for_port(process: subprocess.Popen[bytes], machine: Machine, log: Path) -> str:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        ended = process.poll() is not None
+        found = _PTY.search(log.read_text(errors="replace"))
+        if found:
+            return found[1]
+        if ended:
+            raise _ended(process, machine, log)
+        time.sleep(_STEP_S)
+    raise TaskError(
+        f"{machine.program} did not open its serial line within {_START_S:.0f} s.",
+        "Try again on a calmer machine.",
+        _tail(log),
+    )
+
+
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], line: serial.Serial, machine: Machine, log: Path, boot_s: float
+) -> tuple[str, ...]:
+    heard = bytearray()
+    deadline = time.monotonic() + boot_s
+    while time.monotonic() < deadline:
+        try:
+            heard += line.read(line.in_waiting or 1)
+        except (OSError, serial.SerialException) as error:
+            raise _ended(process, machine, log) from error
+        lines = heard.decode("ascii", "replace").splitlines()
+        if READY in lines and heard.endswith(b"\n"):
+            return tuple(lines)
+        fault = next((text for text in lines if text.startswith(_FAULT)), None)
+        if fault is not None:
+            raise TaskError(
+                f"The firmware ended with {fault.strip()} before it was ready.",
+                "What it said is below.",
+                lines[-10:],
+            )
+        if process.poll() is not None:
+            raise _ended(process, machine, log)
+    raise TaskError(
+        f"The firmware did not say {READY} within {boot_s:.0f} s.",
+        "What it said is below; build it again with this edgekit.",
+        heard.decode("ascii", "replace").splitlines()[-10:],
+    )
+
+
+def _ended(process: subprocess.Popen[bytes], machine: Machine, log: Path) -> TaskError:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1)
+    return TaskError(
+        f"{machine.program} has ended with {process.returncode}.", "What it says is below.", _tail(log)
+    )
+
+
+def _tail(log: Path) -> list[str]:
+    return log.read_text(errors="replace").splitlines()[-10:]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that this one has started."""
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()

@@ -1,0 +1,208 @@
+"""``edgekit flash`` and what finds the board it starts, with a real emulator at a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import edgekit, refused
+from firmware_folder import BOARDS, LISTENER, SAY, export_folder, processes_with, set_main, wait_until
+
+from edgekit.cli.main import run
+from edgekit.flash.board import emulated_board, running_board
+from edgekit.flash.emulated import start_emulator
+from edgekit.flash.emulator import get_machine
+from edgekit.flash.processes import identity_of
+from edgekit.flash.record import FLASH_FILE
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+
+
+@pytest.fixture
+def folder(tiny_model: bytes, tmp_path: Path) -> Iterator[Path]:
+    """A build folder; the board that a test starts with it is ended."""
+    path = export_folder(tiny_model, tmp_path / "edgekit-build")
+    set_main(path, LISTENER)
+    yield path
+    run(["flash", "--stop", "--build", str(path)])
+    assert not processes_with(tmp_path)
+
+
+def flash(folder: Path) -> dict[str, object]:
+    done = edgekit("flash", "--build", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    record: dict[str, object] = json.loads(done.stdout)
+    return record
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_the_board_runs_until_it_is_stopped(board: str, tiny_model: bytes, tmp_path: Path) -> None:
+    folder = export_folder(tiny_model, tmp_path / "edgekit-build", board)
+    set_main(folder, LISTENER)
+    done = edgekit("flash", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((folder / FLASH_FILE).read_text())
+    assert done.stdout == f"{record['port']}\n" and record["schema"] == "edgekit.flash/1"
+    assert record["machine"] == board
+    assert record["image_sha256"] == json.loads((folder / "build.json").read_text())["image"]["sha256"]
+    assert processes_with(folder) == [record["pid"]]
+    seen = edgekit("monitor", "--send", "name", "--for", "2s", cwd=tmp_path)
+    assert seen.stdout == "heard\\x1b\nm-ready\n", seen.stderr
+    assert edgekit("flash", "--stop", cwd=tmp_path).returncode == 0
+    assert not processes_with(folder) and not (folder / FLASH_FILE).exists()
+    again = edgekit("flash", "--stop", cwd=tmp_path)
+    assert again.returncode == 0 and "No board" in again.stderr
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_export_flash_and_bench_in_a_row(board: str, tiny_model: bytes, tmp_path: Path) -> None:
+    export_folder(tiny_model, tmp_path / "edgekit-build", board)
+    record = tmp_path / "edgekit-build" / "bench.json"
+    for command in (["flash"], ["bench"], ["bench", "--mlperf"], ["flash", "--stop"]):
+        done = edgekit(*command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert not processes_with(tmp_path)
+    done = edgekit("bench", "--port", "qemu", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(record.read_text())
+    assert found["board"] == board and found["ok"] and found["latency"]["unit"] == "instructions"
+    assert found["arena"]["measured"] == found["arena"]["predicted"]
+    assert not processes_with(tmp_path)
+
+
+def test_flashing_again_takes_the_place_of_the_first_and_builds_only_what_changed(folder: Path) -> None:
+    first = flash(folder)
+    built = (folder / "build.json").read_bytes()
+    second = flash(folder)
+    assert (folder / "build.json").read_bytes() == built
+    assert processes_with(folder) == [second["pid"]] and second["pid"] != first["pid"]
+    set_main(folder, LISTENER.replace("heard", "other"))
+    third = flash(folder)
+    assert third["image_sha256"] != second["image_sha256"]
+    assert processes_with(folder) == [third["pid"]]
+
+
+def test_a_process_that_only_has_the_same_number_is_left_alone(folder: Path) -> None:
+    record = flash(folder)
+    assert run(["flash", "--stop", "--build", str(folder)]) == 0
+    with subprocess.Popen(["sleep", "60"]) as other:
+        (folder / FLASH_FILE).write_text(json.dumps({**record, "pid": other.pid}))
+        assert running_board(folder) is None
+        assert run(["flash", "--stop", "--build", str(folder)]) == 0
+        assert other.poll() is None
+        other.kill()
+    assert not (folder / FLASH_FILE).exists()
+
+
+def test_a_damaged_record_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("", "{}", "[1]", '{"schema": "edgekit.flash/1", "pid": 1}'):
+        (folder / FLASH_FILE).write_text(text)
+        for arguments in (["flash", "--stop"], ["bench"], ["monitor"]):
+            refused(capsys, *arguments, "--build", folder, words="damaged")
+    (folder / FLASH_FILE).unlink()
+
+
+@pytest.mark.parametrize(
+    ("main", "words"),
+    [
+        (SAY + 'int main(void) { say("hello\\r\\n"); return *(volatile int *)0xFFFFFF00u; }', "fault"),
+        (SAY + 'int main(void) { say("hello\\r\\n"); for (;;) {} }', "did not say m-ready"),
+    ],
+)
+def test_firmware_that_does_not_get_ready_is_ended_and_what_it_said_is_shown(
+    main: str, words: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("edgekit.flash.board.start_emulator", impatient)
+    set_main(folder, main)
+    assert "hello" in refused(capsys, "flash", "--build", folder, status=1, words=words)
+    assert not processes_with(folder) and not (folder / FLASH_FILE).exists()
+
+
+def impatient(*args: object) -> object:
+    return start_emulator(*args, boot_s=1.0)  # type: ignore[arg-type]
+
+
+def test_a_damaged_image_is_told_as_the_emulator_tells_it(tmp_path: Path) -> None:
+    image = tmp_path / "none.elf"
+    with pytest.raises(Exception, match="has ended with 1") as caught:
+        start_emulator(get_machine("mps2-an386"), image, tmp_path / "log")
+    assert "none.elf" in str(getattr(caught.value, "details", ""))
+    assert not processes_with(image)
+
+
+def test_a_missing_emulator_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    for arguments in (["flash"], ["bench", "--port", "qemu"]):
+        said = refused(capsys, *arguments, "--build", folder, status=1, words="qemu-system-arm")
+        assert "apt-get install qemu-system-arm" in said
+
+
+def test_a_board_that_edgekit_cannot_flash_is_refused(
+    tiny_model: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silicon = export_folder(tiny_model, tmp_path / "silicon", "esp32s3")
+    for arguments in (["flash"], ["bench", "--port", "qemu"]):
+        said = refused(
+            capsys, *arguments, "--build", silicon, status=1, words="cannot put firmware onto esp32s3"
+        )
+        assert "esptool" in said
+
+
+def test_without_a_port_there_must_be_a_running_board(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("bench", "monitor"):
+        said = refused(capsys, name, "--build", folder, words="no port is given")
+        assert "edgekit flash" in said and "--port" in said
+    record = flash(folder)
+    os.kill(int(str(record["pid"])), signal.SIGKILL)
+    wait_until(lambda: identity_of(int(str(record["pid"]))) is None)
+    refused(capsys, "bench", "--build", folder, words="no port is given")
+    refused(capsys, "bench", "--build", tmp_path / "none", words="not a build folder")
+
+
+def test_an_emulator_ends_with_its_block_whatever_happens(folder: Path) -> None:
+    for error in (None, RuntimeError, KeyboardInterrupt, SystemExit):
+        seen = ""
+        try:
+            with emulated_board(folder) as port:
+                seen = port
+                assert Path(port).exists() and len(processes_with(folder)) == 1
+                if error is not None:
+                    raise error
+        except BaseException as caught:
+            assert error is not None and isinstance(caught, error), caught
+        assert seen and not processes_with(folder)
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
+)
+def test_a_bench_that_is_ended_leaves_no_emulator(number: signal.Signals, status: int, folder: Path) -> None:
+    if number == signal.SIGKILL and sys.platform != "linux":
+        pytest.skip("only Linux ends a process with its parent")
+    assert run(["build", "--build", str(folder)]) == 0
+    command = [sys.executable, "-m", "edgekit", "bench", "--port", "qemu", "--build", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as bench:
+        image = folder / "out" / "firmware.elf"
+        wait_until(lambda: bool(processes_with(image)))
+        bench.send_signal(number)
+        assert bench.stderr is not None and "Traceback" not in bench.stderr.read()
+    assert bench.returncode == status
+    wait_until(lambda: not processes_with(image))
+
+
+def test_a_strange_device_is_told_and_its_emulator_ended(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(capsys, "bench", "--port", "qemu", "--build", folder, status=1, words="is not edgekit's firmware")
+    assert not processes_with(folder)
