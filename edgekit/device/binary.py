@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from binascii import crc32
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgekit.device.engine import Engine
@@ -147,8 +147,9 @@ class BinaryCommands:
         self._send(Type.PROGRESS, frame.request, Progress(work.job.done, work.job.total).pack())
 
     def _identify(self, frame: Frame) -> None:
+        identity = replace(self._engine.identity, boot_test=self._device.boot_test)
         tensors = b"".join(tensor.pack() for tensor in self._engine.tensors)
-        self._send(Type.IDENTIFIED, frame.request, self._engine.identity.pack() + tensors)
+        self._send(Type.IDENTIFIED, frame.request, identity.pack() + tensors)
 
     def _cancel(self, frame: Frame) -> None:
         self._device.stop()

@@ -28,7 +28,8 @@ class Engine(Protocol):
     Attributes
     ----------
     identity:
-        Who the device is; ``inputs``, ``outputs`` and ``golden`` count what the attributes below hold.
+        Who the device is; ``inputs``, ``outputs`` and ``golden`` count what the attributes below hold. The device
+        itself sets ``boot_test``.
     tensors:
         The inputs, then the outputs.
     settings:

@@ -86,13 +86,16 @@ class Profiling:
 
 
 class Selftest:
-    """The golden vectors, one a step; stops at nothing, remembers the first byte that differs."""
+    """The golden vectors, one a step; stops at nothing, remembers the first byte that differs.
+
+    ``passed`` counts those whose output was equal.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.done = 0
         self.total = len(engine.golden)
-        self._passed = 0
+        self.passed = 0
         self._first = (0, 0, 0, 0)
 
     def step(self) -> None:
@@ -102,15 +105,15 @@ class Selftest:
         self._engine.invoke()
         output = self._engine.output()
         if output == expected:
-            self._passed += 1
-        elif self._passed == self.done:
+            self.passed += 1
+        elif self.passed == self.done:
             offset = next(i for i, (a, b) in enumerate(zip(expected, output, strict=True)) if a != b)
             self._first = (self.done, offset, expected[offset], output[offset])
         self.done += 1
 
     def result(self) -> Selftested:
         """Return what to answer."""
-        return Selftested(self.total, self._passed, *self._first)
+        return Selftested(self.total, self.passed, *self._first)
 
 
 class Work:

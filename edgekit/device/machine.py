@@ -11,9 +11,16 @@ from collections.abc import Callable
 
 from edgekit.device.binary import BinaryCommands
 from edgekit.device.engine import Engine, EngineError
-from edgekit.device.jobs import Work
+from edgekit.device.jobs import Selftest, Work
 from edgekit.device.textual import TextCommands
-from edgekit.wire.declaration import BOOT_LINES, COMMAND_END, FRAME_MARK, MESSAGE_MAX, MESSAGE_TIMEOUT_MS
+from edgekit.wire.declaration import (
+    BOOT_LINES,
+    COMMAND_END,
+    FRAME_MARK,
+    MESSAGE_MAX,
+    MESSAGE_TIMEOUT_MS,
+    BootTest,
+)
 
 
 class Device:
@@ -36,12 +43,15 @@ class Device:
         self._last_byte = 0
         self.work: Work | None = None
         self.input_loaded = False
+        self.boot_test = BootTest.NOT_RUN
         self._text = TextCommands(engine, self)
         self._binary = BinaryCommands(engine, self)
 
     def boot(self) -> None:
-        """Send the boot lines; before, everything is ignored."""
+        """Run the first golden vector and send the boot lines; before, everything is ignored."""
         self._booted = True
+        if self._engine.golden:
+            self._test_at_boot()
         for line in BOOT_LINES:
             self.say(line)
 
@@ -110,6 +120,18 @@ class Device:
         """Note that a run begins: what was kept of the last one's output is about to be overwritten."""
         self._binary.forget_results()
         self._text.forget_results()
+
+    def _test_at_boot(self) -> None:
+        test = Selftest(self._engine)
+        try:
+            test.step()
+            passed = test.passed == 1
+        except EngineError:
+            passed = False
+        self.boot_test = BootTest.PASSED if passed else BootTest.FAILED
+        self._engine.input[:] = bytes(len(self._engine.input))
+        if not passed:
+            self.say("e-[Self-test failed]")
 
     def _forget_stale(self) -> None:
         """Drop the beginning of a message whose end did not come in time."""

@@ -146,6 +146,8 @@ class TextCommands:
         runs, warmup = _number(words, 0, 1), _number(words, 1, DEFAULT_WARMUP)
         if not (1 <= runs <= INFER_MAX and warmup <= INFER_MAX):
             raise _Refused(f"infer wants 1 to {INFER_MAX} runs")
+        if not self._device.input_loaded:
+            raise _Refused("Load the input first")
         job = Runs(self._engine, warmup, runs)
         self._device.use_output()
         self._device.use_input()

@@ -144,6 +144,14 @@ class Dtype(IntEnum):
     INT8 = 9
 
 
+class BootTest(IntEnum):
+    """How the first golden vector went when the device started (``Identity.boot_test``)."""
+
+    NOT_RUN = 0
+    PASSED = 1
+    FAILED = 2
+
+
 class RunFlag(IntFlag):
     """What the device knows about the runs (``Ran.flags``)."""
 
@@ -187,6 +195,7 @@ class Identity(Message):
     outputs: A[int, Wire(_U8, "output tensors")]
     golden: A[int, Wire(_U16, "golden vectors in the image")]
     reset_reason: A[int, Wire(_U32, "the port's own code, 0 if not known")]
+    boot_test: A[int, Wire(_U32, "enum ek_boot_test")] = BootTest.NOT_RUN
 
 
 @dataclass(frozen=True)
@@ -387,6 +396,6 @@ def header_context() -> dict[str, Any]:
         "ready": READY,
         "boot_lines": BOOT_LINES,
         "texts": texts,
-        "enums": {snake_case(enum.__name__): tuple(enum) for enum in (Type, Code, Table, Dtype, RunFlag)},
+        "enums": {snake_case(enum.__name__): tuple(enum) for enum in (Type, Code, Table, Dtype, BootTest, RunFlag)},
         "messages": layouts(),
     }

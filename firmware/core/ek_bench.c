@@ -6,6 +6,7 @@
 #include "ek_engine.h"
 #include "ek_line.h"
 #include "ek_port.h"
+#include "ek_settings.h"
 
 ek_device_state ek_device;
 
@@ -16,6 +17,17 @@ static struct {
   uint64_t last_byte;  // ticks
 } message;
 
+// The first golden vector alone: the host may ask for all.
+static void test_at_boot(void) {
+  if (ek_model_settings.golden_count == 0) return;
+  ek_device_begin(EK_JOB_SELFTEST, 0, 1);
+  bool passed = ek_job_step() && ek_device.job.tested.passed == 1;
+  ek_device.job.kind = EK_JOB_NONE;
+  ek_device.boot_test = passed ? EK_BOOT_TEST_PASSED : EK_BOOT_TEST_FAILED;
+  memset(ek_engine_input(), 0, ek_model_settings.input.bytes);
+  if (!passed) ek_say("e-[Self-test failed]");
+}
+
 void ek_bench_start(void) {
   memset(&ek_device, 0, sizeof ek_device);
   memset(&message, 0, sizeof message);
@@ -24,7 +36,9 @@ void ek_bench_start(void) {
   ek_binary_forget_results();
   ek_device.ticks_per_second = ek_port_tick_rate.hertz;
   ek_device.ready = ek_engine_init() == 0;
-  if (!ek_device.ready) {
+  if (ek_device.ready) {
+    test_at_boot();
+  } else {
     ek_put_text("e-[");
     ek_put_text(ek_engine_error());
     ek_say("]");

@@ -6,7 +6,7 @@
 extern "C" {
 #endif
 
-// Makes the model ready and sends the boot lines. Calling it again is a reset.
+// Makes the model ready, tests it with one golden vector and sends the boot lines. Calling it again is a reset.
 void ek_bench_start(void);
 
 // Answers what has come and does the next piece of work, at most one inference; to be called for ever.

@@ -92,6 +92,7 @@ static void identify(const ek_frame *frame) {
   identity->outputs = 1;
   identity->golden = settings->golden_count;
   identity->reset_reason = ek_port_reset_reason();
+  identity->boot_test = ek_device.boot_test;
   reply.tensors[0] = settings->input;
   reply.tensors[1] = settings->output;
   send(EK_TYPE_IDENTIFIED, frame->request, &reply, sizeof reply);

@@ -23,8 +23,9 @@ typedef struct {
 
 typedef struct {
   ek_job job;
-  bool ready;         // the engine is
-  bool input_loaded;  // and has not been used yet
+  bool ready;          // the engine is
+  bool input_loaded;   // and has not been used yet
+  uint32_t boot_test;  // enum ek_boot_test
   uint32_t ticks_per_second;
 } ek_device_state;
 

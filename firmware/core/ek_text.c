@@ -172,6 +172,10 @@ static bool infer(const command *said) {
     ek_say(" runs]");
     return false;
   }
+  if (!ek_device.input_loaded) {
+    refuse("Load the input first");
+    return false;
+  }
   ek_device_use_output();
   ek_device_use_input();
   ek_device_begin(EK_JOB_INFER, 0, warmup + runs);

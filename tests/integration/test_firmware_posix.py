@@ -184,7 +184,7 @@ class Twin(HostEngine):
 
 
 def conversation(source: random.Random, size: int) -> list[bytes]:
-    """Return messages of all kinds; inferences come only after an input that was loaded whole."""
+    """Return messages of all kinds."""
     data = source.randbytes(size)
     load_id, run_id = source.getrandbits(32) | 1, source.getrandbits(32) | 1
 
@@ -222,6 +222,8 @@ def conversation(source: random.Random, size: int) -> list[bytes]:
     kinds: list[list[bytes]] = [
         [*whole_binary, frame(d.Type.RUN, run_id, d.Run(runs, warmup, crc).pack()), *reads],
         [*whole_text, f"infer {runs} {warmup}%".encode(), b"results%", *reads],
+        [*whole_text[:-2], b"infer 1 0%", b"results%", b"db print%"],
+        [*whole_text, b"infer 1 0%", b"infer 1 0%", frame(d.Type.RUN, run_id, d.Run(1, 0, crc).pack())],
         [*whole_text, frame(d.Type.RUN, run_id, d.Run(runs, 0, (crc + 5) & 0xFFFFFFFF).pack()), b"results%"],
         [frame(d.Type.LOAD, load_id, d.Load(size, crc ^ 1).pack()), *pieces()],
         [frame(d.Type.LOAD, load_id, d.Load(size + 1, crc).pack()), *pieces()[:1], *reads],

@@ -80,8 +80,14 @@ def test_a_whole_run_as_the_industry_runner_does_it() -> None:
     assert wired.send("timestamp%") == [f"m-lap-us-{start + 25_000}", "m-ready"]
 
 
+def load_text(wired: Wired, data: bytes = bytes(40)) -> None:
+    wired.send(f"db load {len(data)}%")
+    assert wired.send(f"db {data.hex()}%") == ["m-load-done", "m-ready"]
+
+
 def test_infer_warms_up_ten_times_by_default() -> None:
     wired = Wired()
+    load_text(wired)
     assert wired.send("infer 1%")[0] == "m-warmup-start-10"
     assert wired.engine.invocations == 11
     assert wired.send("infer 1 0%")[:3] == ["m-warmup-start-0", "m-warmup-done", "m-infer-start-1"]
@@ -150,15 +156,60 @@ def test_half_a_command_is_forgotten_after_a_second() -> None:
 
 
 def test_a_failing_engine_is_an_error_line() -> None:
-    wired = Wired(ToyEngine(fails=True))
+    wired = Wired(ToyEngine(40, fails=True))
+    load_text(wired)
     assert wired.send("infer 2 1%")[-2:] == ["e-[The inference failed]", "m-ready"]
     assert wired.send("name%") == NAME
 
 
 def test_a_text_command_stops_a_long_run() -> None:
     wired = Wired()
+    load_text(wired)
     wired.send("infer 1000000 0%", polls=3)
     assert wired.send("name%") == ["e-[Stopped]", "m-ready", *NAME]
+
+
+FORGOTTEN = ["e-[Load the input first]", "m-ready"]
+
+
+@pytest.mark.parametrize("keeps_input", [True, False])
+def test_infer_wants_an_input_that_was_loaded_whole_and_is_still_there(keeps_input: bool) -> None:
+    wired = Wired(ToyEngine(40, 2, keeps_input=keeps_input))
+    assert wired.send("infer 1 0%") == FORGOTTEN
+    wired.send("db load 40%")
+    wired.send(f"db {bytes(39).hex()}%")
+    assert wired.send("infer 1 0%") == FORGOTTEN and wired.engine.invocations == 0
+    wired.send("db 00%")
+    first = wired.send("infer 1 2%")[-2:]
+    assert first[0].startswith("m-results-") and wired.engine.invocations == 3
+    assert wired.send("infer 1 0%")[-2:] == (first if keeps_input else FORGOTTEN)
+    assert wired.send("results%") == first
+
+
+GOLDEN = (bytes(40), toy_output(bytes(40), 2))
+
+
+@pytest.mark.parametrize(
+    ("engine", "outcome"),
+    [
+        (ToyEngine(40, 2), d.BootTest.NOT_RUN),
+        (ToyEngine(40, 2, golden=[GOLDEN, (b"a" * 40, b"no")]), d.BootTest.PASSED),
+        (ToyEngine(40, 2, golden=[(b"a" * 40, GOLDEN[1]), GOLDEN]), d.BootTest.FAILED),
+        (ToyEngine(40, 2, golden=[GOLDEN], fails=True), d.BootTest.FAILED),
+    ],
+)
+def test_the_first_golden_vector_is_run_at_boot(engine: ToyEngine, outcome: d.BootTest) -> None:
+    out = bytearray()
+    device = Device(engine, out.extend)
+    device.boot()
+    failed = ["e-[Self-test failed]"] if outcome == d.BootTest.FAILED else []
+    assert out.decode().splitlines() == [*failed, *d.BOOT_LINES]
+    assert bytes(engine.input) == bytes(40)
+    out.clear()
+    device.feed(b"infer 1 0%" + encode(d.Type.IDENTIFY, 1, b"", d.COMMAND_END) + b"%")
+    *text, identified = out.split(b"\r\n")[:-1]
+    assert [line.decode() for line in text] == FORGOTTEN
+    assert d.Identity.unpack(decode(bytes(identified), d.LINE_END).payload).boot_test == outcome
 
 
 def load(wired: Wired, data: bytes, request: int = 5) -> None:

@@ -64,7 +64,7 @@ def test_one_byte_in_two_thousand_is_repaired(kind: str, seed: int) -> None:
 
 
 def test_a_device_that_restarts_now_and_then_is_loaded_again() -> None:
-    client, virtual = connected(Faults(reset=0.02), seed=5)
+    client, virtual = connected(Faults(reset=0.03), seed=5)
     client.connect()
     data = bytes(INPUT)
     for _ in range(10):
