@@ -15,10 +15,20 @@ from edgekit.tflite.interpreter import HostInterpreter, Port
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One input (all input tensors, one after the other) and the output that is expected, both as bytes."""
+    """One input (all input tensors, one after the other) and the output that is expected, both as bytes.
+
+    Attributes
+    ----------
+    label:
+        The true class, where it is known.
+    name:
+        What to call the input in messages; empty for one that has no name.
+    """
 
     data: bytes
     expected: bytes
+    label: int | None = None
+    name: str = ""
 
 
 def make_cases(

@@ -11,7 +11,8 @@ import random
 from binascii import crc32
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from edgekit.bench.line import DamagedFrame, Line, Received, unpack
 from edgekit.bench.loading import Sender
@@ -51,8 +52,10 @@ _TRIES: Final = 8
 _RESTARTS: Final = 4
 """A load or run is begun anew so often, when the device has forgotten it."""
 _QUIET_S: Final = 0.2
-_BOOT_S: Final = 10.0
-"""How long a board may take to boot after its port was opened."""
+BOOT_S: Final = 10.0
+"""How long a board may take to boot after its port was opened, besides the inference of its self-test."""
+
+_T = TypeVar("_T")
 
 Advance = Callable[[int, int], None]
 """Told what is done and how much there is in all."""
@@ -81,6 +84,14 @@ class RunResult:
     stable: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ProfileResult:
+    """Ticks of every operator, and of the inference as a whole."""
+
+    ops: tuple[OpTicks, ...]
+    ticks: int
+
+
 class DeviceError(TaskError):
     """The device refused a request; ``code`` says why."""
 
@@ -107,18 +118,24 @@ class Client:
         self.line = line
         self._next_request = (random.getrandbits(32) if seed is None else seed) & 0xFFFFFFFF
 
-    def connect(self) -> DeviceInfo:
+    def connect(self, inference_s: float = 0.0) -> DeviceInfo:
         """Absorb boot lines and return who the device is.
+
+        Parameters
+        ----------
+        inference_s:
+            How long one inference may take: a device that starts tests itself before it answers.
 
         Raises
         ------
         TaskError
             If nothing answers, or something else than edgekit's firmware does, or one of another version.
         """
-        self.line.drain(_QUIET_S, limit=_BOOT_S)
+        boot_s = BOOT_S + inference_s
+        self.line.drain(_QUIET_S, limit=boot_s)
         self.line.send_text("")
-        self.line.drain(_QUIET_S, limit=_BOOT_S)
-        end = self.line.clock() + _BOOT_S
+        self.line.drain(_QUIET_S, limit=boot_s)
+        end = self.line.clock() + boot_s
         heard: list[Received] = []
         while True:
             frame = self._ask(Type.IDENTIFY, b"", "say who it is", tries=1, heard=heard)
@@ -126,7 +143,7 @@ class Client:
                 return _device_info(frame)
             text_only = all(isinstance(received, str) for received in heard)
             if self.line.clock() >= end or (text_only and heard.count(READY) >= _TRIES // 2):
-                raise self._stranger(heard)
+                raise self._stranger(heard, boot_s)
 
     def load(self, data: bytes, advance: Advance | None = None) -> int:
         """Put ``data`` into the device's input, and return its CRC-32.
@@ -166,32 +183,35 @@ class Client:
             done = len(ticks)
             if not loaded:
                 self.load(data)
-            result, kept = self._run_once(
-                data,
-                part,
-                warmup if done == 0 else 0,
-                lambda d, t, b=done: advance(b + d, runs) if advance else None,  # type: ignore[misc]
-            )
+            first = warmup if done == 0 else 0
+
+            def moved(now: int, _: int, before: int = done - first) -> None:
+                if advance is not None:
+                    advance(max(0, before + now), runs)
+
+            once = partial(self._run_once, runs=part, warmup=first, advance=moved)
+            result, kept = self._loading_again(data, once)
             loaded = kept
             ticks += result.ticks
             stable &= result.stable and output in (None, result.output)
             output = result.output if output is None else output
         return RunResult(tuple(ticks), output or b"", stable)
 
-    def profile(self, data: bytes) -> tuple[OpTicks, ...] | None:
-        """Load ``data`` and return the ticks of every operator, or ``None`` if the device cannot tell."""
-        crc = self.load(data)
+    def profile(self, data: bytes) -> ProfileResult | None:
+        """Load ``data`` and return the ticks of every operator, or ``None`` if the device cannot tell.
+
+        Raises
+        ------
+        TaskError
+            If the device refuses or stops answering.
+        """
+        self.load(data)
         try:
-            frame = self._work(Type.PROFILE, Profile(crc).pack(), "profile", None)
+            return self._loading_again(data, self._profile_once)
         except DeviceError as error:
             if error.code == Code.UNSUPPORTED:
                 return None
             raise
-        profiled = unpack(Profiled, frame.payload)
-        table = self._read_table(frame.request, Table.OPS, profiled.ops * OpTicks.size(), profiled.ops_crc)
-        return tuple(
-            OpTicks.unpack(table[i : i + OpTicks.size()]) for i in range(0, len(table), OpTicks.size())
-        )
 
     def selftest(self, advance: Advance | None = None) -> Selftested:
         """Run the golden vectors in the image and return how they went; the input is lost."""
@@ -206,33 +226,41 @@ class Client:
         with contextlib.suppress(TaskError):
             self.line.send_frame(Type.CANCEL, self._request(), b"")
 
-    def _run_once(
-        self, data: bytes, runs: int, warmup: int, advance: Advance | None
-    ) -> tuple[RunResult, bool]:
+    def _loading_again(self, data: bytes, work: Callable[[int], _T]) -> _T:
+        """Return what ``work`` makes of the CRC-32 of ``data``; when the device has lost its input, load it again."""
         for _ in range(_RESTARTS):
-            crc = crc32(data)
             try:
-                frame = self._work(Type.RUN, Run(runs, warmup, crc).pack(), "run", advance)
-                ran = unpack(Ran, frame.payload)
-                if (ran.runs, ran.warmup, ran.input_crc) != (runs, warmup, crc):
-                    raise TaskError("The device ran something else than asked.", "Update the firmware.")
-                table = self._read_table(frame.request, Table.TICKS, 8 * runs, ran.ticks_crc)
-                output = self._read_table(frame.request, Table.OUTPUT, ran.output_bytes, ran.output_crc)
+                return work(crc32(data))
             except DeviceError as error:
                 if error.code not in (Code.NO_INPUT, Code.INPUT_CRC, Code.STALE, Code.STOPPED, Code.BUSY):
                     raise
                 # The device has restarted, or something else on the line has changed its input.
                 self._settle(Error(error.code, 0, error.value))
                 self.load(data)
-                continue
-            ticks = tuple(int.from_bytes(table[i : i + 8], "little") for i in range(0, len(table), 8))
-            return RunResult(ticks, output, bool(ran.flags & RunFlag.STABLE)), bool(
-                ran.flags & RunFlag.INPUT_KEPT
-            )
         raise TaskError(
             "The device keeps losing its input while running.",
             "It may restart by itself (power, watchdog, stack): look at its boot lines.",
         )
+
+    def _run_once(self, crc: int, runs: int, warmup: int, advance: Advance) -> tuple[RunResult, bool]:
+        """Run on the input that is loaded; also return whether it is still there."""
+        frame = self._work(Type.RUN, Run(runs, warmup, crc).pack(), "run", advance)
+        ran = unpack(Ran, frame.payload)
+        if (ran.runs, ran.warmup, ran.input_crc) != (runs, warmup, crc):
+            raise TaskError("The device ran something else than asked.", "Update the firmware.")
+        table = self._read_table(frame.request, Table.TICKS, 8 * runs, ran.ticks_crc)
+        output = self._read_table(frame.request, Table.OUTPUT, ran.output_bytes, ran.output_crc)
+        ticks = tuple(int.from_bytes(table[i : i + 8], "little") for i in range(0, len(table), 8))
+        kept = bool(ran.flags & RunFlag.INPUT_KEPT)
+        return RunResult(ticks, output, bool(ran.flags & RunFlag.STABLE)), kept
+
+    def _profile_once(self, crc: int) -> ProfileResult:
+        frame = self._work(Type.PROFILE, Profile(crc).pack(), "profile", None)
+        profiled = unpack(Profiled, frame.payload)
+        size = OpTicks.size()
+        table = self._read_table(frame.request, Table.OPS, profiled.ops * size, profiled.ops_crc)
+        ops = tuple(OpTicks.unpack(table[i : i + size]) for i in range(0, len(table), size))
+        return ProfileResult(ops, profiled.ticks)
 
     def _read_table(self, run: int, table: Table, size: int, crc: int) -> bytes:
         data = bytearray()
@@ -333,7 +361,7 @@ class Client:
             "Reset the board and repeat; check the cable, and that no other program uses the port.",
         )
 
-    def _stranger(self, heard: list[Received]) -> TaskError:
+    def _stranger(self, heard: list[Received], waited_s: float) -> TaskError:
         lines = [line for line in heard if isinstance(line, str) and line.strip()]
         if len(lines) < len(heard):
             return TaskError(
@@ -353,7 +381,7 @@ class Client:
                 printable,
             )
         return TaskError(
-            f"Nothing answers at {self.line.name} within {_BOOT_S:.0f} s.",
+            f"Nothing answers at {self.line.name} within {waited_s:.0f} s.",
             "Check that the firmware is flashed and running, the cable carries data, and --baud is right.",
         )
 

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from edgekit import __version__
 from edgekit.bench.cases import Case
-from edgekit.bench.client import Client, DeviceInfo
+from edgekit.bench.client import Client, DeviceInfo, ProfileResult, RunResult
 from edgekit.bench.comparison import compare_bytes, compare_results
+from edgekit.bench.images import winner
 from edgekit.bench.line import Line
 from edgekit.bench.mlperf import TextClient
+from edgekit.bench.profile import op_records, profile_record
 from edgekit.bench.record import (
     ArenaComparison,
     BenchedModel,
     BenchRecord,
     LatencyStatistics,
     Mismatch,
+    OpRecord,
     OutputsRecord,
     PredictedLatency,
+    ProfileRecord,
+    Top1Record,
 )
-from edgekit.bench.statistics import LatencyUnit, latencies, latency_unit, summarize
+from edgekit.bench.statistics import latencies, latency_unit, summarize
 from edgekit.codegen.record import FirmwareProject
 from edgekit.device.host import HOST_BOARD
 from edgekit.errors import InputError, TaskError
+from edgekit.tflite.graph import Graph
 from edgekit.units import format_ms
-from edgekit.wire.declaration import Identity, Tensor
+from edgekit.wire.declaration import BootTest, Identity, Tensor
 from edgekit.wire.text import exact_thousandths
 
 Advance = Callable[[int, int], None]
-"""Told how many timed inferences are done, and how many there are in all."""
+"""Told how many of the job's steps are done, and how many there are in all."""
 
 _FLASH_AGAIN: Final = (
     "Flash the firmware of this build folder, or name the folder of what is on the device with --build."
@@ -47,7 +53,7 @@ class Job:
     model:
         Content of the .tflite file that is on the device.
     cases:
-        Inputs and expected outputs.
+        Inputs and expected outputs; top-1 is counted when all have a label.
     runs:
         Timed inferences in all, spread over the inputs: at least one each.
     warmup:
@@ -56,6 +62,10 @@ class Job:
         Limit for the 95th percentile.
     project:
         The build folder's record, which says what the device should be and what was predicted.
+    graph:
+        The model's graph: asks for a profile of one inference, which it tells the operators of.
+    predicted_instructions:
+        Estimate for an emulated board.
     host_arena:
         Measures the arena of real TFLite Micro on this host, for the device behind ``host://``; ``None`` where there
         is none to be measured.
@@ -67,12 +77,33 @@ class Job:
     warmup: int
     max_latency_ms: float | None = None
     project: FirmwareProject | None = None
+    graph: Graph | None = None
+    predicted_instructions: int | None = None
     host_arena: Callable[[bytes], int | None] | None = None
+
+    @property
+    def steps(self) -> int:
+        """What there is to do: timed inferences, and the one that is profiled."""
+        return self.runs + (self.graph is not None)
 
     def runs_of(self, index: int) -> int:
         """Return the timed inferences of input ``index``."""
         each, more = divmod(self.runs, len(self.cases))
         return each + (index < more)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a job found on the device; ``wrong`` are sentences on what no input's output shows."""
+
+    latency: LatencyStatistics
+    mismatches: Sequence[Mismatch]
+    device: str
+    identity: Identity | None = None
+    wrong: tuple[str, ...] = ()
+    top1: Top1Record | None = None
+    ops: tuple[OpRecord, ...] | None = None
+    profile: ProfileRecord | None = None
 
 
 def run_job(line: Line, job: Job, advance: Advance | None = None) -> BenchRecord:
@@ -83,43 +114,97 @@ def run_job(line: Line, job: Job, advance: Advance | None = None) -> BenchRecord
     InputError
         If a latency limit is given for a device that counts instructions.
     TaskError
-        If the device cannot be talked to, or is not the one that is expected.
+        If the device cannot be talked to, is not the one that is expected, or cannot do what is asked for.
     """
     client = Client(line)
-    info = client.connect()
+    predicted = job.project.latency_ms if job.project else None
+    info = client.connect(predicted.high / 1000 if predicted else 0.0)
+    identity = info.identity
     check_device(info, job)
-    unit = latency_unit(info.identity)
+    unit = latency_unit(identity)
     if job.max_latency_ms is not None and unit != "ms":
         raise InputError(
             "The device is emulated and counts instructions, which no latency limit can be held to.",
             "Leave --max-latency out.",
         )
-    values: list[float] = []
-    mismatches: list[Mismatch] = []
     try:
-        for index, case in enumerate(job.cases):
-            done = len(values)
-
-            def moved(now: int, _: int, done: int = done) -> None:
-                if advance is not None:
-                    advance(done + now, job.runs)
-
-            warmup = job.warmup if index == 0 else 0
-            result = client.run(case.data, job.runs_of(index), warmup, moved)
-            values += latencies(info.identity, result.ticks)
-            mismatch = compare_bytes(index, case.expected, result.output)
-            if mismatch is None and not result.stable:
-                mismatch = Mismatch(input=index, kind="unstable")
-            if mismatch is not None:
-                mismatches.append(mismatch)
+        wrong = _self_test(client, identity)
+        profile = _profile(client, job)
+        results = _run_cases(client, job, advance)
     except KeyboardInterrupt:
         client.abandon()
         raise
-    identity = info.identity
-    measured = identity.arena_used or None
-    if measured is None and identity.board == HOST_BOARD and job.host_arena is not None:
-        measured = job.host_arena(job.model)
-    return _record(line, job, values, unit, mismatches, identity, identity.build, measured)
+    values = [value for result in results for value in latencies(identity, result.ticks)]
+    found = _Found(
+        latency=summarize(values, unit),
+        mismatches=_mismatches(job, results),
+        device=identity.build,
+        identity=identity,
+        wrong=wrong,
+        top1=_top1(job, results),
+        ops=op_records(job.graph, identity, profile) if job.graph and profile else None,
+        profile=profile_record(identity, profile) if profile else None,
+    )
+    return _record(line, job, found)
+
+
+def _self_test(client: Client, identity: Identity) -> tuple[str, ...]:
+    """Return what is wrong with a device whose self-test failed when it started, found out by all golden vectors."""
+    if identity.boot_test != BootTest.FAILED:
+        return ()
+    tested = client.selftest()
+    if tested.passed == tested.vectors:
+        return ("The device's self-test failed when it started, but passes now.",)
+    return (
+        f"The device's self-test failed: {tested.vectors - tested.passed} of {tested.vectors} golden vectors differ, "
+        f"first byte {tested.offset} of vector {tested.vector}, which is {tested.got} and not {tested.expected}.",
+    )
+
+
+def _profile(client: Client, job: Job) -> ProfileResult | None:
+    if job.graph is None:
+        return None
+    result = client.profile(job.cases[0].data)
+    if result is None:
+        raise TaskError(
+            "The device's engine does not tell the time of single operators.", "Leave --profile out."
+        )
+    return result
+
+
+def _run_cases(client: Client, job: Job, advance: Advance | None) -> list[RunResult]:
+    results: list[RunResult] = []
+    before = job.steps - job.runs
+    for index, case in enumerate(job.cases):
+
+        def moved(now: int, _: int, before: int = before) -> None:
+            if advance is not None:
+                advance(before + now, job.steps)
+
+        runs = job.runs_of(index)
+        results.append(client.run(case.data, runs, job.warmup if index == 0 else 0, moved))
+        before += runs
+    return results
+
+
+def _mismatches(job: Job, results: Sequence[RunResult]) -> list[Mismatch]:
+    found = []
+    for index, (case, result) in enumerate(zip(job.cases, results, strict=True)):
+        mismatch = compare_bytes(index, case.expected, result.output)
+        if mismatch is None and not result.stable:
+            mismatch = Mismatch(input=index, kind="unstable")
+        if mismatch is not None:
+            found.append(mismatch.model_copy(update={"name": case.name}))
+    return found
+
+
+def _top1(job: Job, results: Sequence[RunResult]) -> Top1Record | None:
+    if any(case.label is None for case in job.cases):
+        return None
+    device = sum(winner(result.output) == case.label for case, result in zip(job.cases, results, strict=True))
+    host = sum(winner(case.expected) == case.label for case in job.cases)
+    images = len(job.cases)
+    return Top1Record(value=100 * device / images, images=images, host=100 * host / images)
 
 
 def run_text_job(
@@ -155,11 +240,11 @@ def run_text_job(
         values.append(latency)
         done += job.runs_of(index)
         if advance is not None:
-            advance(done, job.runs)
+            advance(done, job.steps)
         expected = exact_thousandths(output, case.expected[: output.bytes])
         if (mismatch := compare_results(index, expected, results)) is not None:
             mismatches.append(mismatch)
-    return _record(line, job, values, "ms", mismatches, None, name, None)
+    return _record(line, job, _Found(summarize(values, "ms"), mismatches, name))
 
 
 def check_device(info: DeviceInfo, job: Job) -> None:
@@ -185,27 +270,18 @@ def check_device(info: DeviceInfo, job: Job) -> None:
         )
     if job.project is None or identity.board == HOST_BOARD:
         return
-    for what in ("board", "engine", "kernels", "plan"):
+    for what in ("board", "engine", "kernels", "plan", "build"):
         on_device, expected = getattr(identity, what), getattr(job.project, what)
-        if on_device != expected:
+        if expected is not None and on_device != expected:
             raise TaskError(
                 f"The device's {what} is {on_device!r}, the build folder's {expected!r}.", _FLASH_AGAIN
             )
 
 
-def _record(
-    line: Line,
-    job: Job,
-    values: Sequence[float],
-    unit: LatencyUnit,
-    mismatches: Sequence[Mismatch],
-    identity: Identity | None,
-    device: str,
-    measured_arena: int | None,
-) -> BenchRecord:
-    latency = summarize(values, unit)
-    failures = _failures(job, latency, mismatches)
-    predicted = job.project.latency_ms if job.project else None
+def _record(line: Line, job: Job, found: _Found) -> BenchRecord:
+    identity, project = found.identity, job.project
+    failures = _failures(job, found)
+    predicted = project.latency_ms if project else None
     return BenchRecord(
         port=line.name,
         board=identity.board if identity else None,
@@ -213,31 +289,48 @@ def _record(
         kernels=identity.kernels if identity else None,
         plan=identity.plan if identity else None,
         protocol="edgekit" if identity else "mlperf",
-        device=device,
+        device=found.device,
         model=BenchedModel(sha256=hashlib.sha256(job.model).hexdigest(), bytes=len(job.model)),
         runs=job.runs,
         warmup=job.warmup,
-        outputs=OutputsRecord(compared=len(job.cases), mismatched=len(mismatches)),
-        latency=latency,
+        outputs=OutputsRecord(compared=len(job.cases), mismatched=len(found.mismatches)),
+        latency=found.latency,
         predicted_latency=PredictedLatency(**predicted.model_dump()) if predicted else None,
+        predicted_instructions=job.predicted_instructions if found.latency.unit == "instructions" else None,
         max_latency_ms=job.max_latency_ms,
+        selftest=_SELFTEST.get(identity.boot_test) if identity else None,
         arena=ArenaComparison(
-            predicted=job.project.arena.total if job.project else None, measured=measured_arena
+            predicted=project.arena.total if project else None, measured=_measured_arena(job, identity)
         ),
-        top1=None,
-        ops=None,
-        mismatches=tuple(mismatches),
+        top1=found.top1,
+        ops=found.ops,
+        profile=found.profile,
+        mismatches=tuple(found.mismatches),
         failures=tuple(failures),
         ok=not failures,
         edgekit_version=__version__,
     )
 
 
-def _failures(job: Job, latency: LatencyStatistics, mismatches: Sequence[Mismatch]) -> list[str]:
-    failures = [describe(mismatch) for mismatch in mismatches]
-    if job.max_latency_ms is not None and latency.p95 > job.max_latency_ms:
+_SELFTEST: Final[Mapping[int, Literal["passed", "failed"]]] = {
+    BootTest.PASSED: "passed",
+    BootTest.FAILED: "failed",
+}
+
+
+def _measured_arena(job: Job, identity: Identity | None) -> int | None:
+    if identity is None:
+        return None
+    if not identity.arena_used and identity.board == HOST_BOARD and job.host_arena is not None:
+        return job.host_arena(job.model)
+    return identity.arena_used or None
+
+
+def _failures(job: Job, found: _Found) -> list[str]:
+    failures = [*map(describe, found.mismatches), *found.wrong]
+    if job.max_latency_ms is not None and found.latency.p95 > job.max_latency_ms:
         failures.append(
-            f"The 95th percentile of the latency is {format_ms(latency.p95)}, "
+            f"The 95th percentile of the latency is {format_ms(found.latency.p95)}, "
             f"more than the limit of {format_ms(job.max_latency_ms)}."
         )
     return failures
@@ -245,16 +338,17 @@ def _failures(job: Job, latency: LatencyStatistics, mismatches: Sequence[Mismatc
 
 def describe(mismatch: Mismatch) -> str:
     """Return a mismatch as a sentence."""
+    which = f"Input {mismatch.input}" + (f" ({mismatch.name})" if mismatch.name else "")
     if mismatch.kind == "unstable":
-        return f"Input {mismatch.input}: the device gave different outputs for the same input."
+        return f"{which}: the device gave different outputs for the same input."
     expected = "nothing" if mismatch.expected is None else mismatch.expected
     got = "nothing" if mismatch.got is None else mismatch.got
     if mismatch.kind == "byte":
         return (
-            f"Input {mismatch.input}: output byte {mismatch.offset} is {got}, the host has {expected} "
+            f"{which}: output byte {mismatch.offset} is {got}, the host has {expected} "
             f"({mismatch.differing} bytes differ)."
         )
     return (
-        f"Input {mismatch.input}: result {mismatch.offset} is {got} thousandths, the host has {expected} "
+        f"{which}: result {mismatch.offset} is {got} thousandths, the host has {expected} "
         f"({mismatch.differing} results differ)."
     )

@@ -180,6 +180,9 @@ def open_port(url: str, baud: int = BAUD) -> SerialPort:
         port = serial.serial_for_url(
             url, baudrate=baud, timeout=_SLICE_S, write_timeout=_WRITE_TIMEOUT_S, do_not_open=True, **extra
         )
+        # Opening raises both lines at once, and they stay so. Circuits that reset a board want one without the other,
+        # and USB stacks on the board itself send nothing to a host whose DTR is low.
+        port.dtr = port.rts = True
         port.open()
     except (OSError, serial.SerialException) as error:
         raise _open_error(url, error) from error

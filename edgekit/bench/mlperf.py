@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from decimal import Decimal
 from typing import Final
@@ -13,6 +14,8 @@ from edgekit.wire.declaration import INFERENCE_TIMEOUT_MS, READY, TEXT_TIMEOUT_M
 _BYTES_A_COMMAND: Final = 31
 _BOOT_S: Final = 10.0
 _QUIET_S: Final = 0.3
+_TRIES: Final = 3
+"""The name is asked for so often: the command may be lost in what was on the line before, or before the boot lines."""
 _LINES: Final = 10
 """No answer that is waited for has more lines: a device that talks without end is given up."""
 _LAP: Final = re.compile(r"m-lap-us-(\d+)")
@@ -40,20 +43,18 @@ class TextClient:
             line := self._line.receive(min(end, self._line.clock() + _QUIET_S))
         ) is not None and line != READY:
             pass
-        try:
-            lines = self._command(Text.NAME)
-        except _NoAnswer:
-            # What was on the line before may have been taken for the beginning of the command.
-            try:
+        lines: list[str] = []
+        for _ in range(_TRIES):
+            with contextlib.suppress(_NoAnswer):
                 lines = self._command(Text.NAME)
-            except _NoAnswer as error:
-                raise TaskError(
-                    f"Nothing that speaks MLPerf Tiny answers at {self._line.name}.",
-                    "Check that the firmware is flashed and running, and that --baud is right.",
-                ) from error
-        for line in lines:
-            if match := _NAME.fullmatch(line):
-                return match[1]
+            for line in lines:
+                if match := _NAME.fullmatch(line):
+                    return match[1]
+        if not lines:
+            raise TaskError(
+                f"Nothing that speaks MLPerf Tiny answers at {self._line.name}.",
+                "Check that the firmware is flashed and running, and that --baud is right.",
+            )
         raise TaskError(
             f"What answers at {self._line.name} is no MLPerf Tiny device.",
             "Check that it is the right port and the right --baud.",

@@ -56,18 +56,40 @@ class ArenaComparison(_Frozen):
 
 
 class Top1Record(_Frozen):
-    """Share of images that the device got right."""
+    """Percent of ``images`` that the device got right, and that the host got right."""
 
     value: float
     images: Count
+    host: float
 
 
 class OpRecord(_Frozen):
-    """Latency of one operator, in the unit of the whole."""
+    """One operator as the device ran it.
+
+    Attributes
+    ----------
+    index, op:
+        Place and name in the model.
+    latency:
+        In the unit of the whole.
+    shape:
+        Of its output; empty if not known.
+    mult_adds:
+        What it has to do.
+    """
 
     index: Count
     op: str
     latency: float
+    shape: tuple[Count, ...] = ()
+    mult_adds: Count = 0
+
+
+class ProfileRecord(_Frozen):
+    """What all operators of a profile took, and its inference as a whole, in the unit of the latency."""
+
+    sum: float
+    whole: float
 
 
 class Mismatch(_Frozen):
@@ -86,6 +108,8 @@ class Mismatch(_Frozen):
         Its values; ``None`` where an output ends early.
     differing:
         How many bytes or results differ in all.
+    name:
+        What the input is called; empty if it has no name.
     """
 
     input: Count
@@ -94,6 +118,7 @@ class Mismatch(_Frozen):
     expected: int | None = None
     got: int | None = None
     differing: Count = 0
+    name: str = ""
 
 
 class BenchedModel(_Frozen):
@@ -122,6 +147,14 @@ class BenchRecord(_Frozen):
         The limit that was given; the 95th percentile is held to it.
     predicted_latency:
         From the build folder.
+    predicted_instructions:
+        Estimate from the model, for an emulated board; ``None`` where there is none.
+    selftest:
+        How the device's own golden vector went when it started; ``None`` if it has not run one.
+    top1:
+        With labelled images.
+    ops, profile:
+        Of one inference that was profiled.
     mismatches:
         One entry for each output that differs.
     failures:
@@ -142,10 +175,13 @@ class BenchRecord(_Frozen):
     outputs: OutputsRecord
     latency: LatencyStatistics
     predicted_latency: PredictedLatency | None
+    predicted_instructions: Count | None = None
     max_latency_ms: float | None
+    selftest: Literal["passed", "failed"] | None = None
     arena: ArenaComparison
     top1: Top1Record | None
     ops: tuple[OpRecord, ...] | None
+    profile: ProfileRecord | None = None
     mismatches: tuple[Mismatch, ...]
     failures: tuple[str, ...]
     ok: bool

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from edgekit.bench.line import Line
     from edgekit.bench.record import BenchRecord
     from edgekit.codegen.record import FirmwareProject
+    from edgekit.tflite.graph import Graph
     from edgekit.tflite.interpreter import HostInterpreter
 
 _DEFAULT_BAUD: Final = 115_200
+_DEFAULT_RUNS: Final = 20
 _DEFAULT_INPUTS: Final = 5
+_DEFAULT_IMAGES: Final = 200
 _EMULATED: Final = "qemu"
 """The port that means an emulated board, started for this."""
 
@@ -58,7 +61,21 @@ class _Subject:
 )
 @click.option("--model", type=click.Path(path_type=Path), metavar="FILE", help="Model that is on the device.")
 @click.option(
-    "--runs", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Timed inferences in all."
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Count top-1 on the device with labelled images, one subfolder per class, instead of other inputs.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    help=f"Images of --data at most, as many of each class as there are. [default: {_DEFAULT_IMAGES}]",
+)
+@click.option("--profile", is_flag=True, help="Also tell the time of every operator.")
+@click.option(
+    "--runs",
+    type=click.IntRange(1, 100_000),
+    help=f"Timed inferences in all. [default: {_DEFAULT_RUNS}; one for each image of --data]",
 )
 @click.option(
     "--warmup",
@@ -72,7 +89,7 @@ class _Subject:
     type=click.IntRange(1, 10_000),
     help=f"Different inputs: golden ones first, then random. [default: {_DEFAULT_INPUTS}, at most --runs]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random inputs.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of random inputs and chosen images.")
 @click.option(
     "--max-latency", type=TIME, metavar="TIME", help="Fail when the 95th percentile is above: 400ms."
 )
@@ -101,7 +118,10 @@ def command(
     port: str | None,
     build: Path | None,
     model: Path | None,
-    runs: int,
+    data: Path | None,
+    limit: int | None,
+    profile: bool,
+    runs: int | None,
     warmup: int,
     inputs: int | None,
     seed: int,
@@ -114,27 +134,37 @@ def command(
 ) -> None:
     """Run the model on the device and compare every output with the host's, bit for bit.
 
+    With --data the inputs are images of a folder, and the device's top-1 is printed next to the host's. Images that the
+    model was trained with count as well: give others to learn how good it is.
+
     Exit status: 0 all outputs equal, 1 an output differs or the latency is above the limit, 2 the user's
     input.
     """
-    if inputs is not None and inputs > runs:
-        raise click.UsageError(f"--inputs {inputs} needs at least as many --runs, not {runs}.")
+    _check_options(data, limit, profile, runs, inputs, mlperf)
 
     from edgekit.bench.job import Job
     from edgekit.bench.record import BENCH_FILE
     from edgekit.report.bench import print_bench
     from edgekit.report.console import stderr_console
     from edgekit.tflite.interpreter import HostInterpreter
+    from edgekit.tflite.reader import read_graph
 
     subject = _subject(port, build, model)
     interpreter = HostInterpreter(subject.model)
+    if data is not None:
+        cases = _images(subject, interpreter, data, limit or _DEFAULT_IMAGES, seed)
+    else:
+        cases = _cases(subject, interpreter, inputs or min(_DEFAULT_INPUTS, runs or _DEFAULT_RUNS), seed)
+    graph = read_graph(subject.model)
     job = Job(
         model=subject.model,
-        cases=_cases(subject, interpreter, inputs or min(_DEFAULT_INPUTS, runs), seed),
-        runs=runs,
+        cases=cases,
+        runs=_runs(runs, len(cases), data is not None),
         warmup=warmup,
         max_latency_ms=max_latency,
         project=subject.project,
+        graph=graph if profile else None,
+        predicted_instructions=_predicted_instructions(graph, subject.project),
         # The other engine has no interpreter whose arena could be measured here.
         host_arena=host_arena if subject.project is None or subject.project.engine == "tflm" else None,
     )
@@ -148,6 +178,45 @@ def command(
     if as_json:
         click.echo(json.dumps(record.document(), indent=2, ensure_ascii=False))
     ctx.exit(0 if record.ok else 1)
+
+
+def _check_options(
+    data: Path | None, limit: int | None, profile: bool, runs: int | None, inputs: int | None, mlperf: bool
+) -> None:
+    """Check what contradicts itself before anything is opened."""
+    if inputs is not None and inputs > (runs or _DEFAULT_RUNS):
+        raise click.UsageError(
+            f"--inputs {inputs} needs at least as many --runs, not {runs or _DEFAULT_RUNS}."
+        )
+    if data is not None and inputs is not None:
+        raise click.UsageError("--inputs is for random inputs; with --data it is --limit.")
+    if data is None and limit is not None:
+        raise click.UsageError("--limit is for the images of --data.")
+    if mlperf and (data is not None or profile):
+        option = "--profile" if profile else "--data"
+        raise click.UsageError(f"{option} needs edgekit's own commands; leave --mlperf out.")
+
+
+def _runs(asked: int | None, inputs: int, images: bool) -> int:
+    """Return the timed inferences; only images are known to be too many after they were counted."""
+    if asked is None:
+        return inputs if images else _DEFAULT_RUNS
+    if asked < inputs:
+        raise click.UsageError(f"--runs {asked} is too few for {inputs} images; give --limit {asked} too.")
+    return asked
+
+
+def _predicted_instructions(graph: Graph, project: FirmwareProject | None) -> int | None:
+    """Return the instructions of one inference where they can be estimated for the folder's board."""
+    from edgekit.boards.catalog import get_board
+    from edgekit.latency.estimate import estimate_instructions
+
+    if project is None:
+        return None
+    try:
+        return estimate_instructions(graph, project.kernels, get_board(project.board).core)
+    except InputError:
+        return None  # a board that is not in the catalog any more
 
 
 def host_arena(model: bytes) -> int | None:
@@ -206,13 +275,40 @@ def _cases(subject: _Subject, interpreter: HostInterpreter, count: int, seed: in
     return make_cases(interpreter, count, seed, golden)
 
 
+def _images(subject: _Subject, interpreter: HostInterpreter, data: Path, limit: int, seed: int) -> list[Case]:
+    """Read labelled images and let the host classify them."""
+    from edgekit.bench.images import check_labels, choose_images, image_cases, image_size
+    from edgekit.report.console import stderr_console
+    from edgekit.training.dataset import describe_skipped, load_dataset
+    from edgekit.training.folder import scan_folder
+
+    folder = scan_folder(data)
+    size = image_size(interpreter)
+    project = subject.project
+    labels = project.labels if project is not None else ()
+    check_labels(folder, labels)
+    assert project is not None
+    folder = choose_images(folder, limit, seed)
+    dataset = load_dataset(folder, *size)
+    console = stderr_console()
+    if dataset.skipped:
+        console.print(f"Left out {len(dataset.skipped)} files that are not usable images:", style="yellow")
+        for line in describe_skipped(dataset.skipped):
+            console.print(f"  {line}", style="yellow", markup=False)
+    with _progress(console, "Running on the host", len(dataset.labels)) as advance:
+        return image_cases(interpreter, folder, dataset, labels, project.input.offset, advance)
+
+
 def _run(subject: _Subject, job: Job, interpreter: HostInterpreter, mlperf: bool, baud: int) -> BenchRecord:
     """Open the line, run the job behind a progress bar, and close the line whatever happens."""
     from edgekit.bench.job import run_job, run_text_job
     from edgekit.device.host import pixel_offset, tensor_of
     from edgekit.report.console import stderr_console
 
-    with _line(subject, baud) as line, _progress(stderr_console(), job.runs) as advance:
+    with (
+        _line(subject, baud) as line,
+        _progress(stderr_console(), "Running on the device", job.steps) as advance,
+    ):
         if not mlperf:
             return run_job(line, job, advance)
         offset = pixel_offset(interpreter.inputs[0])
@@ -243,12 +339,12 @@ def _line(subject: _Subject, baud: int) -> Iterator[Line]:
 
 
 @contextmanager
-def _progress(console: Console, total: int) -> Iterator[Callable[[int, int], None]]:
+def _progress(console: Console, what: str, total: int) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Running on the device", total=total)
+        task = progress.add_task(what, total=total)
 
         def advance(done: int, of: int) -> None:
             progress.update(task, completed=done, total=of)

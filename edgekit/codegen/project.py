@@ -138,6 +138,25 @@ class ProjectSpec:
         """SHA-256 of the model in hexadecimal."""
         return hashlib.sha256(self.model).hexdigest()
 
+    @cached_property
+    def build_id(self) -> str:
+        """What the firmware tells of itself: edgekit's version, and eight digits that stand for all it is made from.
+
+        At most 24 characters.
+        """
+        settings = (
+            self.board.name,
+            self.engine,
+            self.kernels,
+            self.plan,
+            self.arena_bytes,
+            self.input_offset,
+        )
+        digest = hashlib.sha256(repr((settings, self.labels)).encode())
+        for content in (self.model, self.golden_inputs.tobytes(), self.golden_outputs.tobytes()):
+            digest.update(hashlib.sha256(content).digest())
+        return f"{__version__:.15} {digest.hexdigest()[:8]}"
+
     @property
     def golden_bytes(self) -> int:
         """Bytes of flash that the golden vectors take when the firmware uses them."""
@@ -232,6 +251,7 @@ def _record(spec: ProjectSpec, files: dict[str, bytes | str]) -> FirmwareProject
         latency_ms=spec.latency,
         flash=spec.flash,
         budget=spec.budget,
+        build=spec.build_id,
         edgekit_version=__version__,
         files={path: hashlib.sha256(_as_bytes(files[path])).hexdigest() for path in sorted(files)},
     )

@@ -131,6 +131,8 @@ class FirmwareProject(_Frozen):
         Names of the classes, in output order; empty when unknown.
     framework:
         The SDK that the sources are written for.
+    build:
+        What the firmware tells as its build id; ``None`` if that was not kept.
     latency_ms:
         The prediction that bench compares with; ``None`` when there is none.
     files:
@@ -152,6 +154,7 @@ class FirmwareProject(_Frozen):
     latency_ms: LatencyRecord | None
     flash: ImageSizeRecord | None = None
     budget: BudgetRecord | None = None
+    build: Annotated[str, Field(max_length=24)] | None = None
     edgekit_version: str
     files: Mapping[RelativePath, Sha256]
 

@@ -99,6 +99,21 @@ def estimate_latency(graph: Graph, kernels: KernelLibrary, core: str, clock_mhz:
     )
 
 
+def estimate_instructions(graph: Graph, kernels: KernelLibrary, core: str) -> int | None:
+    """Return the instructions of one inference of ``graph``, or ``None`` where none were counted for the core.
+
+    Raises
+    ------
+    InputError
+        If nothing is known of ``kernels``.
+    """
+    table = cost_table(kernels, core)
+    if table.cycles_per_instruction is None or not table.exact:
+        return None
+    cycles = sum(_op_latency(table, op.index, op.label, op_work(graph, op)).cycles for op in graph.ops)
+    return round(cycles / table.cycles_per_instruction)
+
+
 def _op_latency(table: CostTable, index: int, op: str, work: OpWork) -> OpLatency:
     cost = table.ops[work.op_class]
     cycles = cost.call + cost.mac * work.steps + cost.output * work.outputs

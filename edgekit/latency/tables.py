@@ -55,6 +55,8 @@ class CostTable:
         The core that the figures are for.
     basis, source:
         Of the table as a whole.
+    cycles_per_instruction:
+        What an instruction was taken to cost where instructions were counted; ``None`` elsewhere.
     exact:
         Whether the core that was asked for is in the table.
     ops:
@@ -65,6 +67,7 @@ class CostTable:
     core: str
     basis: str
     source: str
+    cycles_per_instruction: float | None
     exact: bool
     ops: Mapping[OpClass, OpCost]
 
@@ -109,6 +112,7 @@ def _table(table: Mapping[str, Any], widen: float) -> CostTable:
         core=table["cores"][0],
         basis=table["basis"],
         source=table["source"],
+        cycles_per_instruction=table.get("cycles_per_instruction"),
         exact=widen == 1.0,
         ops=ops,
     )

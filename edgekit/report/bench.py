@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgekit.bench.record import BenchRecord
+from edgekit.bench.record import BenchRecord, OpRecord, ProfileRecord
 from edgekit.device.host import HOST_BOARD
 from edgekit.units import format_millions, format_ms, format_size
 
@@ -17,9 +17,9 @@ def print_bench(record: BenchRecord, console: Console) -> None:
     for title, justify in (("", "left"), ("Predicted", "right"), ("Measured", "right"), ("", "left")):
         table.add_column(title, justify="right" if justify == "right" else "left", overflow="fold")
     latency = record.latency
-    predicted = record.predicted_latency
-    expected = f"{format_ms(predicted.estimate)} ({predicted.basis})" if predicted else "-"
-    table.add_row("Latency, median", expected, _amount(record, latency.median), _latency_note(record))
+    table.add_row(
+        "Latency, median", _predicted(record), _amount(record, latency.median), _latency_note(record)
+    )
     table.add_row("  min / p95 / max", "", " / ".join(_amount(record, v) for v in _spread(record)), "")
     arena = record.arena
     table.add_row("Arena", _size(arena.predicted), _size(arena.measured), _arena_note(record))
@@ -27,9 +27,18 @@ def print_bench(record: BenchRecord, console: Console) -> None:
     equal = outputs.compared - outputs.mismatched
     compared = "three decimals" if record.protocol == "mlperf" else "bit for bit"
     table.add_row("Outputs equal", f"{outputs.compared}", f"{equal}", f"compared {compared}")
+    if record.top1 is not None:
+        top1 = record.top1
+        table.add_row(
+            "Top-1", f"{top1.host:.1f} %", f"{top1.value:.1f} %", f"of {top1.images} images; host, device"
+        )
     device = ", ".join(part for part in (record.board, record.engine, record.kernels) if part)
     console.print(Text(f"{device or record.device} at {record.port}: {record.runs} runs"))
     console.print(table)
+    if record.selftest == "passed":
+        console.print("Self-test passed: the device's own golden vector, when it started.")
+    if record.ops is not None and record.profile is not None:
+        _print_profile(record, record.ops, record.profile, console)
     for failure in record.failures[:_SHOWN]:
         console.print(Text(failure, style="red"))
     if len(record.failures) > _SHOWN:
@@ -43,6 +52,51 @@ def print_bench(record: BenchRecord, console: Console) -> None:
 
 
 _SHOWN = 5
+
+
+def _print_profile(
+    record: BenchRecord, ops: tuple[OpRecord, ...], profile: ProfileRecord, console: Console
+) -> None:
+    """Print the operators of one inference, and what they are of the whole."""
+    emulated = record.latency.unit == "instructions"
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title, justify in (
+        ("#", "right"),
+        ("operator", "left"),
+        ("output", "left"),
+        ("instructions" if emulated else "latency", "right"),
+        ("%", "right"),
+        ("Mult-Adds", "right"),
+        ("instr./Mult-Add" if emulated else "ns/Mult-Add", "right"),
+    ):
+        table.add_column(title, justify="right" if justify == "right" else "left")
+    for op in ops:
+        each = op.latency * (1 if emulated else 1e6) / op.mult_adds if op.mult_adds else None
+        table.add_row(
+            str(op.index),
+            Text(op.op),
+            "x".join(map(str, op.shape)),
+            f"{op.latency:,.0f}" if emulated else format_ms(op.latency),
+            f"{100 * op.latency / profile.whole:.1f}" if profile.whole else "",
+            f"{op.mult_adds:,}" if op.mult_adds else "",
+            f"{each:.2f}" if each is not None else "",
+        )
+    console.print(table)
+    share = f" ({100 * profile.sum / profile.whole:.1f} %)" if profile.whole else ""
+    console.print(
+        Text(
+            f"Operators together {_amount(record, profile.sum)} of {_amount(record, profile.whole)}{share}, "
+            "in one inference that was profiled."
+        )
+    )
+
+
+def _predicted(record: BenchRecord) -> str:
+    if record.latency.unit == "instructions":
+        instructions = record.predicted_instructions
+        return "-" if instructions is None else f"{format_millions(instructions)} (estimated)"
+    predicted = record.predicted_latency
+    return f"{format_ms(predicted.estimate)} ({predicted.basis})" if predicted else "-"
 
 
 def _spread(record: BenchRecord) -> tuple[float, float, float]:
@@ -61,7 +115,9 @@ def _size(size: int | None) -> str:
 
 def _latency_note(record: BenchRecord) -> str:
     if record.latency.unit == "instructions":
-        return "instructions, under emulation: no time"
+        predicted_count = record.predicted_instructions
+        off = f"; {record.latency.median / predicted_count - 1:+.1%}" if predicted_count else ""
+        return f"instructions, under emulation: no time{off}"
     if record.board == HOST_BOARD:
         return "of this host, not of the board"
     predicted = record.predicted_latency

@@ -9,7 +9,7 @@ from edgekit.bench.record import BenchRecord
 
 
 def bench_junit(record: BenchRecord) -> str:
-    """Return ``record`` as JUnit XML: a test case for each input that was compared, one for the latency.
+    """Return ``record`` as JUnit XML: a test case for each input, for the latency, and for a self-test that was run.
 
     The measured latency is the time of the latency test case, in seconds; under emulation there is none.
     """
@@ -41,10 +41,16 @@ def bench_junit(record: BenchRecord) -> str:
     latency = ElementTree.SubElement(
         suite, "testcase", classname="edgekit.bench.latency", name="latency is within the limit", time=seconds
     )
-    limit_failures = record.failures[len(record.mismatches) :]
-    if limit_failures:
-        _fail(latency, limit_failures[0])
-    suite.set("tests", str(record.outputs.compared + 1))
+    others = list(record.failures[len(record.mismatches) :])
+    if record.selftest is not None:
+        tested = ElementTree.SubElement(
+            suite, "testcase", classname="edgekit.bench.selftest", name="the self-test at boot has passed"
+        )
+        if record.selftest == "failed":
+            _fail(tested, others.pop(0))
+    if others:
+        _fail(latency, others[0])
+    suite.set("tests", str(len(suite.findall("testcase"))))
     suite.set("failures", str(len(suite.findall("testcase/failure"))))
     suite.set("time", seconds)
     ElementTree.indent(suite)

@@ -396,6 +396,8 @@ def header_context() -> dict[str, Any]:
         "ready": READY,
         "boot_lines": BOOT_LINES,
         "texts": texts,
-        "enums": {snake_case(enum.__name__): tuple(enum) for enum in (Type, Code, Table, Dtype, BootTest, RunFlag)},
+        "enums": {
+            snake_case(enum.__name__): tuple(enum) for enum in (Type, Code, Table, Dtype, BootTest, RunFlag)
+        },
         "messages": layouts(),
     }

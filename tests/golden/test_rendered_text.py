@@ -50,16 +50,16 @@ def golden_text(files: Mapping[str, bytes | str]) -> dict[str, str]:
     for path in firmware:
         del texts[path], record["files"][path]
     if "src/model/settings.c" in texts:
-        settings = texts["src/model/settings.c"].replace(f'"edgekit {__version__}"', '"edgekit VERSION"')
+        settings = texts["src/model/settings.c"].replace(f'"{__version__} ', '"VERSION ')
         texts["src/model/settings.c"] = settings
         record["files"]["src/model/settings.c"] = hashlib.sha256(settings.encode()).hexdigest()
     texts["project.json"] = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
     npz = files["golden.npz"]
     assert isinstance(npz, bytes)
     record = texts["project.json"].replace(hashlib.sha256(npz).hexdigest(), "SHA-256 OF golden.npz")
-    texts["project.json"] = record.replace(
-        f'"edgekit_version": "{__version__}"', '"edgekit_version": "VERSION"'
-    )
+    for ending in ('"', " "):
+        record = record.replace(f'": "{__version__}{ending}', f'": "VERSION{ending}')
+    texts["project.json"] = record
     return texts
 
 

@@ -139,9 +139,9 @@ def test_the_self_test_passes_and_names_the_byte_that_differs(tiny: Path, tmp_pa
 
 def test_the_profile_has_every_kernel_call_with_its_operator(tiny: Path) -> None:
     with running(tiny / "sanitized") as device:
-        ops = connected(device)[0].profile(random_input(tiny, 1))
-    assert ops is not None
-    assert [(op.index, op.builtin) for op in ops] == [(0, 3), (1, 4), (2, 1), (3, 3), (5, 25)]
+        profile = connected(device)[0].profile(random_input(tiny, 1))
+    assert profile is not None
+    assert [(op.index, op.builtin) for op in profile.ops] == [(0, 3), (1, 4), (2, 1), (3, 3), (5, 25)]
 
 
 def connected(device: Running, seed: int = 1) -> tuple[Client, Line]:

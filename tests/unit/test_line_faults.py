@@ -126,8 +126,9 @@ def test_profile_and_self_test_survive_a_bad_line() -> None:
     )
     client = Client(Line(virtual, "test", virtual.clock), seed=9)
     client.connect()
-    ops = client.profile(bytes(1300))
-    assert ops is not None and [op.ticks for op in ops] == [1000 + i for i in range(40)]
+    profile = client.profile(bytes(1300))
+    assert profile is not None and [op.ticks for op in profile.ops] == [1000 + i for i in range(40)]
+    assert profile.ticks == 5000
     tested = client.selftest()
     assert (tested.vectors, tested.passed) == (3, 3)
 
