@@ -60,6 +60,11 @@ class Running:
         """Press the reset button."""
         os.kill(self._process.pid, signal.SIGUSR1)
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
     def check(self) -> None:
         """Fail with what the process said if it has ended."""
         if self._process.poll() is not None:

@@ -12,7 +12,7 @@ from edgekit.boards.profile import BoardProfile
 from edgekit.cli.folder import write_build
 from edgekit.cli.params import board_option, choose_kernels, engine_options, limit_options, output_option
 from edgekit.errors import InputError
-from edgekit.files import check_writable
+from edgekit.files import check_writable, read_bytes
 from edgekit.pipeline import export, sizes_line
 from edgekit.report.console import stderr_console
 from edgekit.report.inspect import print_inspection
@@ -22,12 +22,20 @@ from edgekit.tflite.interpreter import probe
 from edgekit.tflite.reader import read_graph, read_model_file
 from edgekit.tflite.support import refusal
 
+_MAX_LABELS_BYTES = 8 * 1024**2
+
 
 @click.command("export")
 @click.argument("model", type=click.Path(path_type=Path))
 @board_option(required=True)
 @engine_options
 @limit_options
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Names of the classes, one a line in the order of the outputs; `edgekit bench --data` needs them.",
+)
 @output_option
 def command(
     model: Path,
@@ -38,6 +46,7 @@ def command(
     ram: int | None,
     flash: int | None,
     max_latency: float | None,
+    labels: Path | None,
     output: Path,
 ) -> int:
     """Write the firmware sources for MODEL, a finished int8 .tflite, as `edgekit fit` does for its own networks.
@@ -47,6 +56,7 @@ def command(
     chosen = choose_kernels(board, engine, kernels)
     content = read_model_file(model)
     graph = read_graph(content)
+    names = _read_labels(labels) if labels is not None else ()
     check_writable(output)
     budget = Budget.of_board(board, ram, flash, max_latency)
     record = inspect_model(content, graph, board, chosen, budget)
@@ -61,9 +71,17 @@ def command(
             f"The host interpreter does not take {model}: {refused}.", "Convert the float model again."
         )
     figures = (record.arena, record.flash, record.latency_ms)
-    files = export(content, graph, board, chosen, budget, *figures)
+    files = export(content, graph, board, chosen, budget, *figures, labels=names)
     write_build(output, files)
     console = stderr_console()
     print_inspection(console, record, graph, model)
     console.print(escape(sizes_line(files, output)))
     return 1 if record.fits is False else 0
+
+
+def _read_labels(path: Path) -> tuple[str, ...]:
+    try:
+        lines = read_bytes(path, "labels", _MAX_LABELS_BYTES).decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text.", "Give a text file with one class a line.") from error
+    return tuple(name for line in lines if (name := line.strip()))

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from edgekit.bench.client import Client
 from edgekit.bench.line import Line
+from edgekit.bench.mlperf import TextClient
+from edgekit.device import Device
 from edgekit.errors import TaskError
-from edgekit.wire.declaration import DATA_BYTES
+from edgekit.wire.declaration import DATA_BYTES, BootTest
 
 INPUT = 10 * DATA_BYTES + 77
 
@@ -89,6 +91,51 @@ def test_a_load_takes_at_least_nine_tenths_of_the_line_for_data(baud: int) -> No
     start = virtual.now
     client.load(random.Random(1).randbytes(size))
     assert size * 10 / baud / (virtual.now - start) >= 0.9
+
+
+class Booting(VirtualLine):
+    """A board that is reset when the port is opened: its boot loader talks at another speed, then it takes its time."""
+
+    def __init__(self, boot_s: float, junk: bytes = b"") -> None:
+        self._boots_at, self._junk = boot_s, junk
+        super().__init__(lambda clock: ToyEngine(INPUT, golden=VECTORS, clock=clock))
+
+    def reset(self) -> None:
+        self.engine = self._make_engine(self.clock)
+        self.device = Device(self.engine, self._from_device)
+        self._from_device(self._junk)
+
+    def _settle(self) -> None:
+        if not self.device._booted and self.now >= self._boots_at:
+            self.device.boot()
+        super()._settle()
+
+
+VECTORS = [(bytes(INPUT), toy_output(bytes(INPUT), 700))]
+JUNK = bytes(random.Random(8).choices(range(0x80, 0x100), k=700)) + b"ek\n\x00ets Jul 29 2019\r\nm-read"
+
+
+@pytest.mark.parametrize("junk", [b"", JUNK])
+@pytest.mark.parametrize("boot_s", [0.0, 0.15, 1.0, 3.0, 9.0])
+def test_boot_lines_are_absorbed_however_late_they_come(boot_s: float, junk: bytes) -> None:
+    virtual = Booting(boot_s, junk)
+    client = Client(Line(virtual, "booting", virtual.clock), seed=1)
+    assert client.connect().identity.boot_test == BootTest.PASSED
+    assert client.run(bytes(INPUT), runs=2, warmup=1).output == toy_output(bytes(INPUT), 700)
+    virtual = Booting(boot_s, junk)
+    text = TextClient(Line(virtual, "booting", virtual.clock))
+    assert text.connect() == "edgekit"
+    assert text.profile() == ["edgekit", "toy"]
+
+
+def test_a_board_whose_self_test_takes_long_is_waited_for() -> None:
+    virtual = Booting(18.0)
+    client = Client(Line(virtual, "booting", virtual.clock), seed=1)
+    with pytest.raises(TaskError, match="Nothing answers at booting within 10 s"):
+        client.connect()
+    virtual = Booting(18.0)
+    client = Client(Line(virtual, "booting", virtual.clock), seed=1)
+    assert client.connect(inference_s=10.0).identity.board == "toy"
 
 
 def test_a_dead_device_is_reported_within_the_stated_time() -> None:
