@@ -8,16 +8,19 @@ TARGET_STAMP := $(VENV)/.target-installed
 C_FILES = $(shell find firmware tests -path tests/golden -prune -o -name '*.[ch]' -print)
 C_FORMAT = $(BIN)/clang-format --style=file:firmware/.clang-format
 
-.PHONY: help setup setup-target demo test prove lint format bench code-sizes clean
+SECONDS = 60
+
+.PHONY: help setup setup-target demo test prove fuzz lint format bench code-sizes clean
 
 help:
 	@echo "make demo    the main job on real images, without hardware (installs what it needs)"
 	@echo "make test    lint, types, import direction and all tests, also on emulated microcontrollers"
 	@echo "make prove   the aot engine's networks, 1000 inputs each against the reference (half an hour)"
+	@echo "make fuzz    random bytes to the firmware under sanitizers, for SECONDS=60; goes on from what was found before"
 	@echo "make bench   the benchmark: times, sizes and arenas, printed as tables"
 	@echo "make format  format the code"
 	@echo "make code-sizes  measure the aot engine's code anew, after a change to firmware/engine/aot"
-	@echo "make clean   remove the virtual environment and what demo and bench wrote"
+	@echo "make clean   remove the virtual environment and what demo, bench and fuzz wrote"
 
 setup: $(STAMP)
 
@@ -48,6 +51,9 @@ test: lint
 prove: setup setup-target
 	EDGEKIT_AOT_INPUTS=1000 $(BIN)/pytest -n 2 tests/integration/test_aot_equality.py -k "trained or corners or relatives"
 
+fuzz: setup setup-target
+	@$(BIN)/python tests/fuzzing.py --seconds $(SECONDS)
+
 bench: setup setup-target
 	@$(BIN)/python tools/bench.py
 
@@ -60,4 +66,4 @@ format: setup
 	$(C_FORMAT) -i $(C_FILES)
 
 clean:
-	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) demo dist fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -17,21 +17,19 @@ from fake_lines import Faults
 from edgekit.resources import resource_dir
 
 SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g1")
-_STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wshadow")
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wshadow")
 
 
 def build_posix(folder: Path, *flags: str, name: str = "firmware") -> Path:
     """Compile the sources of a build folder with the port to this computer; return the program."""
     compiler = next((name for name in ("gcc", "clang", "cc") if shutil.which(name)), None)
     assert compiler is not None, "no C compiler is installed; install gcc"
-    source = folder / "src"
     port = resource_dir("firmware") / "ports" / "posix" / "port.c"
-    parts = [source / "engine" / "aot", source / "engine", source / "core", source / "model"]
-    files = [source / "main.c", port, *(path for part in parts for path in sorted(part.glob("*.c")))]
-    include = [f"-I{path}" for path in (*parts, source / "ports")]
+    sources, include = firmware_sources(folder)
+    files = [folder / "src" / "main.c", port, *sources]
     program = folder / name
     # The process has a main program of its own, which reads the command line.
-    command = [compiler, *_STRICT, "-O2", *flags, "-Dmain=ek_firmware_main", *include]
+    command = [compiler, *STRICT, "-O2", *flags, "-Dmain=ek_firmware_main", *include]
     objects = folder / f"{name}.objects"
     objects.mkdir()
     for path in files:
@@ -39,6 +37,14 @@ def build_posix(folder: Path, *flags: str, name: str = "firmware") -> Path:
         run(*mine, "-c", path, "-o", objects / f"{path.stem}.o")
     run(compiler, *flags, *sorted(objects.glob("*.o")), "-o", program)
     return program
+
+
+def firmware_sources(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the C files below a build folder, without main program and port, and the options to compile them."""
+    source = folder / "src"
+    parts = [source / "engine" / "aot", source / "engine", source / "core", source / "model"]
+    files = [path for part in parts for path in sorted(part.glob("*.c"))]
+    return files, [f"-I{path}" for path in (*parts, source / "ports")]
 
 
 def run(*command: str | Path) -> None:

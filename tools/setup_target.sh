@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what builds and runs the firmware: CMake and Ninja, a C compiler for this host, cross compilers with their C
-# libraries, emulators.
+# Installs what builds, runs and fuzzes the firmware: CMake and Ninja, C compilers for this host, cross compilers with
+# their C libraries, emulators.
 # Where it may not (no root, no apt), it says what to install.
 set -eu
 . "$(dirname "$0")/packages.sh"
@@ -24,6 +24,8 @@ need arm-none-eabi-gcc gcc-arm-none-eabi libnewlib-arm-none-eabi
 need_file arm-none-eabi-gcc libc.a libnewlib-arm-none-eabi
 need qemu-system-arm qemu-system-arm
 need riscv64-unknown-elf-gcc gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf
+need clang clang libclang-rt-dev
+need_file clang "libclang_rt.fuzzer-$(uname -m).a" libclang-rt-dev
 need_file riscv64-unknown-elf-gcc picolibc.specs picolibc-riscv64-unknown-elf
 need qemu-system-riscv32 qemu-system-misc
 [ -n "$packages" ] || exit 0
