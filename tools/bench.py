@@ -25,6 +25,7 @@ from bench_exact import (
     on_cortex_m4,
     wheel_points,
 )
+from bench_line import line_section
 from bench_process import RUNS, ProcessCost, measure_processes
 from bench_rows import Row, make_console, print_rows
 from bench_target import target_section
@@ -216,6 +217,7 @@ def main() -> int:
             console, "Arena: predicted against TFLite Micro's own report", arena_rows(models, quick)
         )
         rows += target_section(console, models)
+        rows += line_section(console, models)
         specs = conversion_points(quick)
         converted = [convert(spec, tflm_available()) for spec in _tracked(specs, "Converting")]
         title = "Predicted against converted with TensorFlow, 10 classes, random weights"
