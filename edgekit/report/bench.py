@@ -39,19 +39,28 @@ def print_bench(record: BenchRecord, console: Console) -> None:
         console.print("Self-test passed: the device's own golden vector, when it started.")
     if record.ops is not None and record.profile is not None:
         _print_profile(record, record.ops, record.profile, console)
-    for failure in record.failures[:_SHOWN]:
-        console.print(Text(failure, style="red"))
-    if len(record.failures) > _SHOWN:
-        console.print(Text(f"and {len(record.failures) - _SHOWN} more; all are in the JSON.", style="red"))
-    if record.ok:
-        console.print(Text(f"OK: all {outputs.compared} outputs equal the host's.", style="bold green"))
-    else:
-        console.print(
-            Text(f"FAILED: {outputs.mismatched} of {outputs.compared} outputs differ.", style="bold red")
-        )
+    _print_verdict(record, console)
 
 
 _SHOWN = 5
+
+
+def _print_verdict(record: BenchRecord, console: Console) -> None:
+    different = len(record.mismatches)
+    # What concerns the whole comes first: there may be many outputs that differ.
+    failures = (*record.failures[different:], *record.failures[:different])
+    for failure in failures[:_SHOWN]:
+        console.print(Text(failure, style="red"))
+    if len(failures) > _SHOWN:
+        console.print(Text(f"and {len(failures) - _SHOWN} more; all are in the JSON.", style="red"))
+    compared = record.outputs.compared
+    if record.ok:
+        verdict, style = f"OK: all {compared} outputs equal the host's.", "bold green"
+    elif different:
+        verdict, style = f"FAILED: {different} of {compared} outputs differ.", "bold red"
+    else:
+        verdict, style = f"FAILED, though all {compared} outputs equal the host's.", "bold red"
+    console.print(Text(verdict, style=style))
 
 
 def _print_profile(

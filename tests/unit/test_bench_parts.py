@@ -22,8 +22,10 @@ from edgekit.bench.record import (
     BenchRecord,
     LatencyStatistics,
     Mismatch,
+    OpRecord,
     OutputsRecord,
     PredictedLatency,
+    ProfileRecord,
 )
 from edgekit.bench.statistics import latencies, latency_unit, summarize
 from edgekit.errors import EdgekitError, InputError, TaskError
@@ -203,6 +205,44 @@ def test_predicted_stands_next_to_measured() -> None:
     assert "OUTSIDE the error bar" in printed(record(latency=slow))
     emulated = LatencyStatistics(unit="instructions", min=24.1e6, median=24.1e6, p95=24.1e6, max=24.1e6)
     assert "24.1 M" in printed(record(latency=emulated)) and "no time" in printed(record(latency=emulated))
+    text = printed(record(latency=emulated, predicted_instructions=24_000_000))
+    assert "24 M (estimated)" in text and "+0.4%" in text and "37 ms" not in text
+
+
+def test_what_concerns_the_whole_is_shown_before_many_mismatches() -> None:
+    wrong = tuple(Mismatch(input=i, kind="byte") for i in range(9))
+    failures = (*(f"Input {i} differs." for i in range(9)), "The self-test failed.")
+    text = printed(record(mismatches=wrong, failures=failures, ok=False, selftest="failed"))
+    assert "The self-test failed." in text and "and 5 more" in text and "9 of 5 outputs differ" in text
+    text = printed(record(failures=("The self-test failed.",), ok=False, selftest="failed"))
+    assert "FAILED, though all 5 outputs equal" in text and "Self-test passed" not in text
+
+
+def test_a_profile_of_an_emulated_board_is_in_instructions() -> None:
+    emulated = LatencyStatistics(unit="instructions", min=5e6, median=5e6, p95=5e6, max=5e6)
+    ops = (
+        OpRecord(index=0, op="CONV_2D", latency=3e6, shape=(1, 8, 8, 4), mult_adds=1_000_000),
+        OpRecord(index=2, op="SOFTMAX", latency=1e6, shape=(1, 10)),
+    )
+    text = printed(record(latency=emulated, ops=ops, profile=ProfileRecord(sum=4e6, whole=5e6)))
+    words = [line.split() for line in text.splitlines()]
+    assert ["0", "CONV_2D", "1x8x8x4", "3,000,000", "60.0", "1,000,000", "3.00"] in words
+    assert ["2", "SOFTMAX", "1x10", "1,000,000", "20.0"] in words
+    assert "Operators together 4 M of 5 M (80.0 %)" in text
+
+
+def test_a_port_is_opened_with_both_lines_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class Port:
+        dtr = rts = False
+
+        def open(self) -> None:
+            seen.append((self.dtr, self.rts))
+
+    monkeypatch.setattr(line_module.serial, "serial_for_url", lambda *_, **__: Port())
+    open_line("/dev/ttyUSB0")
+    assert seen == [(True, True)]
 
 
 def test_a_record_has_exactly_the_promised_keys() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgekit.boards.catalog import load_catalog
 from edgekit.boards.kernels import KERNEL_LIBRARIES, KernelLibrary
 from edgekit.errors import InputError
-from edgekit.latency.estimate import Latency, estimate_latency
+from edgekit.latency.estimate import Latency, estimate_instructions, estimate_latency
 from edgekit.latency.tables import _tables, cost_table
 from edgekit.latency.work import OP_CLASSES, graph_work, op_work
 from edgekit.mobilenet.architecture import NetworkSpec
@@ -311,6 +311,14 @@ def test_the_aot_engines_estimates_are_counted_instructions_at_the_stated_cycles
         f"at {cycles_each} cycles" in latency.note or f"{cycles_each} cycles an instruction" in latency.note
     )
     assert latency.estimate_ms * 1000 == pytest.approx(counted * cycles_each, rel=0.08)
+    assert estimate_instructions(mobilenet(0.25, 96, classes=2), kernels, core) == pytest.approx(
+        counted, rel=0.08
+    )
+
+
+@pytest.mark.parametrize(("kernels", "core"), [("portable", "xtensa-lx7"), ("cmsis_nn_dsp", "cortex-m4f")])
+def test_instructions_are_estimated_only_where_they_were_counted(kernels: KernelLibrary, core: str) -> None:
+    assert estimate_instructions(mobilenet(0.25, 96, classes=2), kernels, core) is None
 
 
 @pytest.mark.parametrize(("core", "mhz", "published"), [("cortex-a72", 1500, 24), ("cortex-a53", 1400, 46)])
