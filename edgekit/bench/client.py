@@ -52,7 +52,7 @@ _TRIES: Final = 8
 _RESTARTS: Final = 4
 """A load or run is begun anew so often, when the device has forgotten it."""
 _QUIET_S: Final = 0.2
-BOOT_S: Final = 10.0
+_BOOT_S: Final = 10.0
 """How long a board may take to boot after its port was opened, besides the inference of its self-test."""
 
 _T = TypeVar("_T")
@@ -131,7 +131,7 @@ class Client:
         TaskError
             If nothing answers, or something else than edgekit's firmware does, or one of another version.
         """
-        boot_s = BOOT_S + inference_s
+        boot_s = _BOOT_S + inference_s
         self.line.drain(_QUIET_S, limit=boot_s)
         self.line.send_text("")
         self.line.drain(_QUIET_S, limit=boot_s)

@@ -25,8 +25,8 @@ def check_labels(folder: ImageFolder, labels: Sequence[str]) -> None:
     """
     if not labels:
         raise InputError(
-            "The build folder does not say which class each output is, so images cannot be judged.",
-            "Make it with `edgekit fit --data`, or with `edgekit export --labels FILE`.",
+            "Nothing says which class each output of the model is, so images cannot be judged.",
+            "Use a build folder that was made with `edgekit fit --data` or `edgekit export --labels FILE`.",
         )
     unknown = [name for name in folder.labels if name not in labels]
     if unknown:
@@ -113,7 +113,7 @@ def image_cases(
         interpreter.set_inputs([values])
         interpreter.invoke()
         truth = labels.index(dataset.names[label])
-        name = str(path.relative_to(folder.root))
+        name = path.relative_to(folder.root).as_posix()
         cases.append(Case(values.tobytes(), interpreter.output_bytes(), truth, name))
         if advance is not None:
             advance(number, len(paths))
@@ -121,8 +121,8 @@ def image_cases(
 
 
 def winner(output: bytes) -> int:
-    """Return the most probable class of an int8 output; the first one of several."""
-    return int(np.frombuffer(output, np.int8).argmax())
+    """Return the most probable class of an int8 output, the first one of several; -1 for an output of nothing."""
+    return int(np.frombuffer(output, np.int8).argmax()) if output else -1
 
 
 def _type(port: Port) -> str:

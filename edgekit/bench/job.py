@@ -29,6 +29,7 @@ from edgekit.bench.record import (
 )
 from edgekit.bench.statistics import latencies, latency_unit, summarize
 from edgekit.codegen.record import FirmwareProject
+from edgekit.device.engine import Settings
 from edgekit.device.host import HOST_BOARD
 from edgekit.errors import InputError, TaskError
 from edgekit.tflite.graph import Graph
@@ -63,7 +64,7 @@ class Job:
     project:
         The build folder's record, which says what the device should be and what was predicted.
     graph:
-        The model's graph: asks for a profile of one inference, which it tells the operators of.
+        The model's graph, when one inference is to be profiled.
     predicted_instructions:
         Estimate for an emulated board.
     host_arena:
@@ -226,11 +227,14 @@ def run_text_job(
     Raises
     ------
     TaskError
-        If the device cannot be talked to.
+        If the device cannot be talked to, or is edgekit's and runs another model.
     """
     client = TextClient(line)
     name = client.connect()
-    client.profile()
+    _, model_id = client.profile()
+    if name == Settings().vendor:
+        # Only edgekit's own firmware is known to tell the model's SHA-256.
+        _check_model(model_id, job.model)
     values: list[float] = []
     mismatches: list[Mismatch] = []
     done = 0
@@ -256,13 +260,7 @@ def check_device(info: DeviceInfo, job: Job) -> None:
         If it runs another model, or is another board or build.
     """
     identity = info.identity
-    digest = hashlib.sha256(job.model).digest()
-    if not digest.startswith(identity.model_sha256):
-        raise TaskError(
-            f"The device runs another model: its SHA-256 begins with {identity.model_sha256.hex()}, "
-            f"not {digest[: len(identity.model_sha256)].hex()}.",
-            _FLASH_AGAIN,
-        )
+    _check_model(identity.model_sha256.hex(), job.model)
     if info.input_bytes != len(job.cases[0].data):
         raise TaskError(
             f"The device's input has {info.input_bytes:,} bytes, the model's {len(job.cases[0].data):,}.",
@@ -276,6 +274,16 @@ def check_device(info: DeviceInfo, job: Job) -> None:
             raise TaskError(
                 f"The device's {what} is {on_device!r}, the build folder's {expected!r}.", _FLASH_AGAIN
             )
+
+
+def _check_model(on_device: str, model: bytes) -> None:
+    """Check the first digits of the SHA-256 that the device tells of its model."""
+    digest = hashlib.sha256(model).hexdigest()
+    if not digest.startswith(on_device):
+        raise TaskError(
+            f"The device runs another model: its SHA-256 begins with {on_device}, not {digest[: len(on_device)]}.",
+            _FLASH_AGAIN,
+        )
 
 
 def _record(line: Line, job: Job, found: _Found) -> BenchRecord:

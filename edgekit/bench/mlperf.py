@@ -21,7 +21,7 @@ _LINES: Final = 10
 _LAP: Final = re.compile(r"m-lap-us-(\d+)")
 _RESULTS: Final = re.compile(r"m-results-\[([-+0-9., ]*)\]")
 _NAME: Final = re.compile(r"m-name-dut-\[([^\]]*)\]")
-_PROFILE: Final = re.compile(r"m-(?:profile|model)-\[([^\]]*)\]")
+_PROFILE: Final = re.compile(r"m-(profile|model)-\[([^\]]*)\]")
 
 
 class TextClient:
@@ -61,9 +61,17 @@ class TextClient:
             [line[:80] for line in lines[:3]],
         )
 
-    def profile(self) -> list[str]:
-        """Return what the device says about its profile and its model."""
-        return [match[1] for line in self._command(Text.PROFILE) if (match := _PROFILE.fullmatch(line))]
+    def profile(self) -> tuple[str, str]:
+        """Return what the device says about its profile and its model; empty what it does not say.
+
+        Raises
+        ------
+        TaskError
+            If the device does not answer.
+        """
+        matches = [_PROFILE.fullmatch(line) for line in self._command(Text.PROFILE)]
+        said: dict[str, str] = {match[1]: match[2] for match in matches if match}
+        return said.get("profile", ""), said.get("model", "")
 
     def load(self, data: bytes) -> None:
         """Put ``data`` into the device's input, 31 bytes a command.

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import serial
 from aot_networks import random_network
 from command_line import refused, write_image_classes
 from firmware_folder import export_folder, wait_until
@@ -157,7 +158,7 @@ def test_what_is_wrong_with_the_data_is_said_in_a_sentence(
     def check(words: str, *args: str | Path, folder: Path = build, hint: bool = True) -> None:
         refused(capsys, "bench", "--port", "host", "--build", folder, *args, words=words, hint=hint)
 
-    check("does not say which class each output is", "--data", images, folder=plain)
+    check("Nothing says which class each output of the model is", "--data", images, folder=plain)
     check("class folders that the model does not know: along", "--data", other)
     check("There is no folder", "--data", tmp_path / "nowhere")
     check("is a file, not a folder", "--data", build / "model.tflite")
@@ -170,7 +171,7 @@ def test_what_is_wrong_with_the_data_is_said_in_a_sentence(
     check("leave --mlperf out", "--data", images, "--mlperf", hint=False)
     check("leave --mlperf out", "--profile", "--mlperf", hint=False)
     host = f"host://{build / 'model.tflite'}"
-    refused(capsys, "bench", "--port", host, "--data", images, words="does not say which class")
+    refused(capsys, "bench", "--port", host, "--data", images, words="Nothing says which class")
 
 
 def flat(images: Path, target: Path) -> Path:
@@ -230,7 +231,11 @@ def test_a_golden_vector_that_does_not_hold_at_boot_fails_the_bench(
     junit = tmp_path / "junit.xml"
     with running(build_posix(folder)) as device:
         record = bench(folder, device.port, "--junit", str(junit), status=1)
+        with serial.Serial(device.port, timeout=10) as port:
+            device.reset()
+            boot = [port.read_until(b"\r\n") for _ in range(5)]
     assert record["selftest"] == "failed" and record["outputs"]["mismatched"] == 0
+    assert boot[0] == b"e-[Self-test failed]\r\n" and boot[-1] == b"m-ready\r\n"
     (failure,) = record["failures"]
     assert "1 of 3 golden vectors differ, first byte 0 of vector 0" in failure
     assert failure in capsys.readouterr().err.replace("\n", " ")

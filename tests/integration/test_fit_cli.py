@@ -500,5 +500,9 @@ def test_labels_are_the_folders_and_broken_images_are_named(
 def test_the_trained_build_is_benched_bit_for_bit(
     trained: tuple[Path, subprocess.CompletedProcess[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["bench", "--port", "host", "--build", str(trained[0]), "--json"]) == 0
+    args = ("bench", "--port", "host", "--build", str(trained[0]), "--json")
+    assert run([*args]) == 0
     assert json.loads(capsys.readouterr().out)["ok"]
+    assert run([*args, "--data", str(trained[0].parent / "images")]) == 0
+    top1 = json.loads(capsys.readouterr().out)["top1"]
+    assert top1["value"] == top1["host"] and top1["images"] == 60

@@ -125,7 +125,7 @@ def test_boot_lines_are_absorbed_however_late_they_come(boot_s: float, junk: byt
     virtual = Booting(boot_s, junk)
     text = TextClient(Line(virtual, "booting", virtual.clock))
     assert text.connect() == "edgekit"
-    assert text.profile() == ["edgekit", "toy"]
+    assert text.profile() == ("edgekit", "toy")
 
 
 def test_a_board_whose_self_test_takes_long_is_waited_for() -> None:
