@@ -285,6 +285,7 @@ def export(
     latency: LatencyFigures,
     inputs: NDArray[np.int8] | None = None,
     labels: tuple[str, ...] = (),
+    model_id: str = "",
 ) -> dict[str, bytes | str]:
     """Return the build folder of a finished int8 model: relative path to content.
 
@@ -302,6 +303,8 @@ def export(
         Real inputs for golden vectors, int8 [n, ...input shape]; random ones where there are too few.
     labels:
         One for each output; empty when unknown.
+    model_id:
+        What the device calls the model in the text protocol; the beginning of its SHA-256 when empty.
 
     Raises
     ------
@@ -333,6 +336,7 @@ def export(
             ram_reserved=board.arena_region.reserved,
             flash_bytes=budget.flash_bytes,
         ),
+        model_id=model_id,
     )
     return render_project(spec)
 

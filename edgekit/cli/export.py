@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.markup import escape
@@ -23,6 +25,13 @@ from edgekit.tflite.reader import read_graph, read_model_file
 from edgekit.tflite.support import refusal
 
 _MAX_LABELS_BYTES = 8 * 1024**2
+_MODEL_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+
+
+def _model_id(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if value and not _MODEL_ID.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not 1 to 32 letters, digits, dots, dashes and underscores.")
+    return value
 
 
 @click.command("export")
@@ -36,6 +45,14 @@ _MAX_LABELS_BYTES = 8 * 1024**2
     metavar="FILE",
     help="Names of the classes, one a line in the order of the outputs; `edgekit bench --data` needs them.",
 )
+@click.option(
+    "--model-id",
+    default="",
+    callback=_model_id,
+    metavar="ID",
+    help="What the firmware calls the model in the MLPerf Tiny protocol, whose runner chooses its test by it: "
+    "vww01 (default: the beginning of the model's SHA-256).",
+)
 @output_option
 def command(
     model: Path,
@@ -47,6 +64,7 @@ def command(
     flash: int | None,
     max_latency: float | None,
     labels: Path | None,
+    model_id: str,
     output: Path,
 ) -> int:
     """Write the firmware sources for MODEL, a finished int8 .tflite, as `edgekit fit` does for its own networks.
@@ -71,7 +89,7 @@ def command(
             f"The host interpreter does not take {model}: {refused}.", "Convert the float model again."
         )
     figures = (record.arena, record.flash, record.latency_ms)
-    files = export(content, graph, board, chosen, budget, *figures, labels=names)
+    files = export(content, graph, board, chosen, budget, *figures, labels=names, model_id=model_id)
     write_build(output, files)
     console = stderr_console()
     print_inspection(console, record, graph, model)
