@@ -285,7 +285,7 @@ def export(
     latency: LatencyFigures,
     inputs: NDArray[np.int8] | None = None,
     labels: tuple[str, ...] = (),
-    model_id: str = "",
+    model_id: str | None = None,
 ) -> dict[str, bytes | str]:
     """Return the build folder of a finished int8 model: relative path to content.
 
@@ -304,7 +304,7 @@ def export(
     labels:
         One for each output; empty when unknown.
     model_id:
-        What the device calls the model in the text protocol; the beginning of its SHA-256 when empty.
+        What the device calls the model in the text protocol; the beginning of its SHA-256 unless given.
 
     Raises
     ------

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Final
 
 import click
 from rich.markup import escape
@@ -12,7 +10,14 @@ from rich.markup import escape
 from edgekit.boards.kernels import Engine, KernelLibrary
 from edgekit.boards.profile import BoardProfile
 from edgekit.cli.folder import write_build
-from edgekit.cli.params import board_option, choose_kernels, engine_options, limit_options, output_option
+from edgekit.cli.params import (
+    MODEL_ID,
+    board_option,
+    choose_kernels,
+    engine_options,
+    limit_options,
+    output_option,
+)
 from edgekit.errors import InputError
 from edgekit.files import check_writable, read_bytes
 from edgekit.pipeline import export, sizes_line
@@ -25,13 +30,6 @@ from edgekit.tflite.reader import read_graph, read_model_file
 from edgekit.tflite.support import refusal
 
 _MAX_LABELS_BYTES = 8 * 1024**2
-_MODEL_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
-
-
-def _model_id(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    if value and not _MODEL_ID.fullmatch(value):
-        raise click.BadParameter(f"{value!r} is not 1 to 32 letters, digits, dots, dashes and underscores.")
-    return value
 
 
 @click.command("export")
@@ -47,9 +45,7 @@ def _model_id(ctx: click.Context, param: click.Parameter, value: str) -> str:
 )
 @click.option(
     "--model-id",
-    default="",
-    callback=_model_id,
-    metavar="ID",
+    type=MODEL_ID,
     help="What the firmware calls the model in the MLPerf Tiny protocol, whose runner chooses its test by it: "
     "vww01 (default: the beginning of the model's SHA-256).",
 )
@@ -64,7 +60,7 @@ def command(
     flash: int | None,
     max_latency: float | None,
     labels: Path | None,
-    model_id: str,
+    model_id: str | None,
     output: Path,
 ) -> int:
     """Write the firmware sources for MODEL, a finished int8 .tflite, as `edgekit fit` does for its own networks.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     _FloatType = click.ParamType[float]
     _BoardType = click.ParamType[BoardProfile]
     _PathType = click.ParamType[Path]
+    _TextType = click.ParamType[str]
 else:  # generic from click 8.2 on
-    _IntType = _FloatType = _BoardType = _PathType = click.ParamType
+    _IntType = _FloatType = _BoardType = _PathType = _TextType = click.ParamType
 
 
 class SizeParam(_IntType):
@@ -98,6 +100,19 @@ class PictureParam(_PathType):
         return path
 
 
+class ModelIdParam(_TextType):
+    """What a device calls its model in the text protocol: ``vww01``."""
+
+    name = "id"
+    _FORM: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return ``value``."""
+        if not self._FORM.fullmatch(value):
+            self.fail(f"{value!r} is not 1 to 32 letters, digits, dots, dashes and underscores.", param, ctx)
+        return str(value)
+
+
 class BoardParam(_BoardType):
     """The name or alias of a board; becomes its :class:`~edgekit.boards.profile.BoardProfile`.
 
@@ -137,6 +152,7 @@ SIZE: Final = SizeParam()
 TIME: Final = TimeParam()
 BOARD: Final = BoardParam()
 PICTURE: Final = PictureParam()
+MODEL_ID: Final = ModelIdParam()
 
 
 def boards_dir_option(command: _Command) -> _Command:

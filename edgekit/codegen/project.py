@@ -83,7 +83,7 @@ class ProjectSpec:
     budget:
         The limits that a built image is held to.
     model_id:
-        What the device calls the model in the text protocol; the beginning of its SHA-256 when empty.
+        What the device calls the model in the text protocol; the beginning of its SHA-256 unless given.
 
     Raises
     ------
@@ -108,7 +108,7 @@ class ProjectSpec:
     latency: LatencyRecord | None = None
     flash: ImageSizeRecord | None = None
     budget: BudgetRecord | None = None
-    model_id: str = ""
+    model_id: str | None = None
 
     def __post_init__(self) -> None:
         for what, indices in (("input", self.graph.inputs), ("output", self.graph.outputs)):
