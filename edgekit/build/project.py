@@ -8,7 +8,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
@@ -16,6 +17,7 @@ from edgekit import __version__
 from edgekit.boards.cores import Core, get_core
 from edgekit.boards.ports import PORTS
 from edgekit.build.elf import Elf, Symbol
+from edgekit.build.lock import folder_lock
 from edgekit.build.process import Tool, find_tool, run_logged
 from edgekit.build.record import (
     BUILD_FILE,
@@ -53,8 +55,11 @@ _NINJA: Final = (
 )
 
 
-def ensure_built(folder: Path, built: Callable[[BuildRecord], None] | None = None) -> BuildRecord:
-    """Return what is built in ``folder``, having built it if that is not what is there now.
+@contextmanager
+def built_image(folder: Path, built: Callable[[BuildRecord], None] | None = None) -> Iterator[BuildRecord]:
+    """Give what is built in ``folder``, having built it if that is not what is there now.
+
+    For the length of the block no other edgekit changes it.
 
     Parameters
     ----------
@@ -66,16 +71,17 @@ def ensure_built(folder: Path, built: Callable[[BuildRecord], None] | None = Non
     Raises
     ------
     InputError, TaskError
-        As :func:`build_project`; also if the image is over a limit.
+        As :func:`build_project` and :func:`~edgekit.build.lock.folder_lock`; also if the image is over a limit.
     """
-    record = load_build(folder)
-    if record is None or not record.ok:
-        record = build_project(folder)
-        if built is not None:
-            built(record)
-    if not record.ok:
-        raise over_budget(record)
-    return record
+    with folder_lock(folder):
+        record = load_build(folder)
+        if record is None or not record.ok:
+            record = build_project(folder)
+            if built is not None:
+                built(record)
+        if not record.ok:
+            raise over_budget(record)
+        yield record
 
 
 def over_budget(record: BuildRecord) -> TaskError:

@@ -26,12 +26,14 @@ def command(folder: Path, as_json: bool) -> None:
 
     Exit status: 0, 1 if it does not build or is larger than a limit, 2 the user's input.
     """
+    from edgekit.build.lock import folder_lock
     from edgekit.build.project import build_project, over_budget
     from edgekit.build.record import BUILD_FILE, BUILD_LOG
     from edgekit.report.build import print_build
     from edgekit.report.console import stderr_console
 
-    record = build_project(folder)
+    with folder_lock(folder):
+        record = build_project(folder)
     print_build(record, stderr_console())
     click.echo(f"Image: {folder / record.image.file}   (record {BUILD_FILE}, log {BUILD_LOG})", err=True)
     if as_json:

@@ -15,12 +15,15 @@ def write_build(output: Path, files: Mapping[str, bytes | str]) -> None:
     Raises
     ------
     TaskError
-        If the folder cannot be written.
+        If the folder cannot be written, or another edgekit is at work in it.
     """
-    stale = _stale(output, files)
-    write_all(output, files)
-    for path in stale:
-        path.unlink(missing_ok=True)
+    from edgekit.build.lock import folder_lock
+
+    with folder_lock(output):
+        stale = _stale(output, files)
+        write_all(output, files)
+        for path in stale:
+            path.unlink(missing_ok=True)
 
 
 def _stale(output: Path, files: Mapping[str, bytes | str]) -> list[Path]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edgekit import __version__
 from edgekit.boards.catalog import get_board
+from edgekit.build.lock import folder_lock
 from edgekit.build.process import signals_unwind
-from edgekit.build.project import ensure_built
+from edgekit.build.project import built_image
 from edgekit.build.record import BuildRecord
 from edgekit.codegen.record import load_project
 from edgekit.errors import InputError, TaskError
@@ -55,35 +56,43 @@ def flash_board(folder: Path, built: Built | None = None) -> tuple[FlashRecord, 
     Raises
     ------
     InputError, TaskError
-        As :func:`machine_of`, :func:`~edgekit.build.project.ensure_built` and
+        As :func:`machine_of`, :func:`~edgekit.build.project.built_image` and
         :func:`~edgekit.flash.emulated.start_emulator`.
     """
     machine = machine_of(folder)
     find_emulator(machine)
-    build = ensure_built(folder, built)
-    stop_board(folder)
-    with signals_unwind():
-        record = _start(machine, folder, build)
-    return record, build
+    with built_image(folder, built) as build, signals_unwind():
+        _stop(folder)
+        return _start(machine, folder, build), build
 
 
 def _start(machine: Machine, folder: Path, build: BuildRecord) -> FlashRecord:
-    """Start the image and write the record; nothing runs without one."""
-    started = start_emulator(machine, folder / build.image.file, folder / FLASH_LOG)
-    try:
+    """Start the image and write the record; nothing runs without one, even when this process is killed."""
+    record: FlashRecord | None = None
+
+    def started(pid: int, identity: str) -> None:
+        nonlocal record
         record = FlashRecord(
-            pid=started.pid,
-            identity=started.identity,
+            pid=pid,
+            identity=identity,
             emulator=machine.program,
             machine=machine.name,
-            port=started.port,
+            port=None,
             image_sha256=build.image.sha256,
             started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             edgekit_version=__version__,
         )
         write_atomic(folder / FLASH_FILE, record.to_json())
+
+    try:
+        emulator = start_emulator(machine, folder / build.image.file, folder / FLASH_LOG, started)
+        assert record is not None
+        record = record.model_copy(update={"port": emulator.port})
+        write_atomic(folder / FLASH_FILE, record.to_json())
     except BaseException:
-        end_process(started.pid, started.identity)
+        if record is not None:
+            end_process(record.pid, record.identity)
+        (folder / FLASH_FILE).unlink(missing_ok=True)
         raise
     return record
 
@@ -96,8 +105,13 @@ def stop_board(folder: Path) -> FlashRecord | None:
     InputError
         If the record is damaged.
     TaskError
-        If the emulator belongs to somebody else.
+        If the emulator belongs to somebody else, or another edgekit is at work in the folder.
     """
+    with folder_lock(folder):
+        return _stop(folder)
+
+
+def _stop(folder: Path) -> FlashRecord | None:
     record = load_flash(folder)
     if record is None:
         return None
@@ -112,7 +126,7 @@ def stop_board(folder: Path) -> FlashRecord | None:
 
 
 def running_board(folder: Path) -> FlashRecord | None:
-    """Return the record of the emulator of ``folder``, or ``None`` if none runs.
+    """Return the record of the emulator of ``folder``, or ``None`` if none runs that got ready.
 
     Raises
     ------
@@ -120,7 +134,9 @@ def running_board(folder: Path) -> FlashRecord | None:
         If the record is damaged.
     """
     record = load_flash(folder)
-    return record if record and identity_of(record.pid) == record.identity else None
+    if record is None or record.port is None or identity_of(record.pid) != record.identity:
+        return None
+    return record
 
 
 def port_of(folder: Path) -> str:
@@ -132,7 +148,7 @@ def port_of(folder: Path) -> str:
         If it does not run.
     """
     record = running_board(folder)
-    if record is None:
+    if record is None or record.port is None:
         raise InputError(
             f"No board of the build folder {folder} is running, and no port is given.",
             "Start an emulated one with `edgekit flash`, or give --port: /dev/ttyUSB0, COM5, qemu, host.",
@@ -153,9 +169,8 @@ def emulated_board(folder: Path, built: Built | None = None) -> Iterator[str]:
     """
     machine = machine_of(folder)
     find_emulator(machine)
-    build = ensure_built(folder, built)
-    with (
-        TemporaryDirectory(prefix="edgekit-emulator-") as name,
-        emulated(machine, folder / build.image.file, Path(name, FLASH_LOG)) as started,
-    ):
+    with ExitStack() as stack:
+        log = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-emulator-")), FLASH_LOG)
+        with built_image(folder, built) as build:
+            started = stack.enter_context(emulated(machine, folder / build.image.file, log))
         yield started.port

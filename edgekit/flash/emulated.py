@@ -32,6 +32,9 @@ _FAULT: Final = "fault "
 # The emulated UART holds one byte, and each costs two turns of the emulator's main loop. What is multiplexed has 32
 # bytes of buffer before that and takes a third of the time. No byte is 256, so that none is a command to the emulator.
 _LINE: Final = ("-chardev", "pty,id=line,mux=on", "-echr", "256")
+_SHELL: Final = "/bin/sh"
+_WHEN_TOLD: Final = 'read -r _ && exec "$0" "$@"'
+"""Becomes the emulator with the first line, and ends when whoever would send it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,14 @@ class Emulated:
     boot: tuple[str, ...]
 
 
-def start_emulator(machine: Machine, image: Path, log: Path, *, boot_s: float = BOOT_S) -> Emulated:
+def start_emulator(
+    machine: Machine,
+    image: Path,
+    log: Path,
+    started: Callable[[int, str], None],
+    *,
+    boot_s: float = BOOT_S,
+) -> Emulated:
     """Start ``image`` on ``machine`` in the background; it goes on when this process has ended.
 
     Parameters
@@ -63,6 +73,9 @@ def start_emulator(machine: Machine, image: Path, log: Path, *, boot_s: float = 
         What runs where.
     log:
         What the emulator itself says goes there.
+    started:
+        Told of the process and its identity before it becomes the emulator, to leave a record of them. When this
+        process is killed before that has been done, no emulator runs.
     boot_s:
         Seconds that the firmware may take to say ``m-ready``.
 
@@ -72,8 +85,14 @@ def start_emulator(machine: Machine, image: Path, log: Path, *, boot_s: float = 
         If the emulator is missing or does not start, or the firmware does not say that it is ready; nothing is
         left running then.
     """
-    process = _launch(machine, image, log, None)
+    process = _launch(machine, image, log, waits=True)
     try:
+        # A process has no command for an instant after it was started.
+        while (identity := identity_of(process.pid)) is None:
+            if process.poll() is not None:
+                raise _ended(process, machine, log)
+        started(process.pid, identity)
+        _send(process, b"\n")
         return _boot(process, machine, log, boot_s)
     except BaseException:
         _end(process)
@@ -90,20 +109,31 @@ def emulated(machine: Machine, image: Path, log: Path) -> Iterator[Emulated]:
         As :func:`start_emulator`.
     """
     with signals_unwind(), contextlib.ExitStack() as stack:
-        process = _launch(machine, image, log, dies_with_parent())
+        process = _launch(machine, image, log, in_child=dies_with_parent())
         stack.callback(_end, process)
         yield _boot(process, machine, log, BOOT_S, stack)
 
 
 def _launch(
-    machine: Machine, image: Path, log: Path, in_child: Callable[[], None] | None
+    machine: Machine,
+    image: Path,
+    log: Path,
+    *,
+    waits: bool = False,
+    in_child: Callable[[], None] | None = None,
 ) -> subprocess.Popen[bytes]:
     command = emulator_command(machine, image.resolve(), "chardev:line", reboot=True)
     command += [*_LINE, "-qmp", "stdio", "-S"]
+    executable = None
+    if waits:
+        # It has the emulator's name from the beginning, and so the same identity.
+        executable, command = _SHELL, [command[0], "-c", _WHEN_TOLD, *command]
     with log.open("wb") as file:
         try:
             return subprocess.Popen(
                 command,
+                executable=executable,
+                bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -133,10 +163,9 @@ def _boot(
             raise _ended(process, machine, log) from error
         raise TaskError(f"The emulator's line {port} could not be opened: {error}.", "Try again.") from error
     with contextlib.closing(line):
+        _send(process, _RUN)
         assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(_RUN)
-            process.stdin.close()
+        process.stdin.close()
         boot = _wait_until_ready(process, line, machine, log, boot_s)
         if held is not None:
             # Once a line is closed the emulator looks only every second whether it is open again.
@@ -145,6 +174,13 @@ def _boot(
     if identity is None:
         raise _ended(process, machine, log)
     return Emulated(process.pid, identity, port, boot)
+
+
+def _send(process: subprocess.Popen[bytes], text: bytes) -> None:
+    """Write to a process that may have ended already."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(text)
 
 
 def _wait_for_port(process: subprocess.Popen[bytes], machine: Machine, log: Path) -> str:

@@ -30,7 +30,7 @@ class FlashRecord(BaseModel):
     machine:
         The board that it emulates.
     port:
-        Its serial line.
+        Its serial line; ``None`` until its firmware is ready.
     image_sha256:
         Of the image that it runs.
     started:
@@ -44,7 +44,7 @@ class FlashRecord(BaseModel):
     identity: str
     emulator: str
     machine: str
-    port: str
+    port: str | None
     image_sha256: Sha256
     started: str
     edgekit_version: str

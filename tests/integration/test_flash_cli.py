@@ -128,10 +128,50 @@ def impatient(*args: object) -> object:
     return start_emulator(*args, boot_s=1.0)  # type: ignore[arg-type]
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+import edgekit.flash.board as board
+from edgekit.flash.emulated import start_emulator
+
+def die(*_):
+    os.kill(os.getpid(), 9)
+
+def start(machine, image, log, started, **others):
+    def told(pid, identity):
+        if {before}:
+            die()
+        started(pid, identity)
+    return start_emulator(machine, image, log, told, **others)
+
+board.start_emulator = start
+if not {before}:
+    import edgekit.flash.emulated as emulated
+    emulated.{step} = die
+board.flash_board(Path({folder!r}))
+"""
+
+
+@pytest.mark.parametrize("step", ["started", "_send", "_wait_for_port", "_wait_until_ready"])
+def test_a_flash_that_is_killed_leaves_no_emulator_that_cannot_be_found(step: str, folder: Path) -> None:
+    script = KILLED.format(before=step == "started", step=step, folder=str(folder))
+    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    if step in ("started", "_send"):
+        wait_until(lambda: not processes_with(folder))
+        assert (folder / FLASH_FILE).exists() is (step == "_send")
+    else:
+        (pid,) = processes_with(folder)
+        assert json.loads((folder / FLASH_FILE).read_text())["pid"] == pid
+        assert running_board(folder) is None
+    assert run(["flash", "--stop", "--build", str(folder)]) == 0
+    assert not processes_with(folder) and not (folder / FLASH_FILE).exists()
+
+
 def test_a_damaged_image_is_told_as_the_emulator_tells_it(tmp_path: Path) -> None:
     image = tmp_path / "none.elf"
     with pytest.raises(Exception, match="has ended with 1") as caught:
-        start_emulator(get_machine("mps2-an386"), image, tmp_path / "log")
+        start_emulator(get_machine("mps2-an386"), image, tmp_path / "log", lambda pid, identity: None)
     assert "none.elf" in str(getattr(caught.value, "details", ""))
     assert not processes_with(image)
 
