@@ -21,6 +21,8 @@ class Compiler:
         Its name, looked for on the path.
     apt, brew:
         What installs it, for people.
+    apt_cxx:
+        What of apt adds the C++ library; empty where there is none for it.
     specs:
         Selects the C library where the compiler comes without one; others have it built in.
     """
@@ -28,7 +30,13 @@ class Compiler:
     program: str
     apt: str
     brew: str
+    apt_cxx: str = ""
     specs: str = ""
+
+    @property
+    def cxx(self) -> str:
+        """The C++ compiler of the same package."""
+        return self.program.removesuffix("gcc") + "g++"
 
 
 COMPILERS: Final[Mapping[Family, Compiler]] = {
@@ -36,12 +44,13 @@ COMPILERS: Final[Mapping[Family, Compiler]] = {
         "arm-none-eabi-gcc",
         "gcc-arm-none-eabi libnewlib-arm-none-eabi",
         "--cask gcc-arm-embedded",
+        apt_cxx="libstdc++-arm-none-eabi-newlib",
     ),
     "riscv": Compiler(
         "riscv64-unknown-elf-gcc",
         "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
         "riscv-software-src/riscv/riscv-gnu-toolchain",
-        "picolibc.specs",
+        specs="picolibc.specs",
     ),
 }
 

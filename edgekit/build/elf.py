@@ -11,11 +11,12 @@ from typing import Final
 from elftools.common.exceptions import ELFError
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from elftools.elf.sections import ARMAttributesSection, SymbolTableSection
 
 from edgekit.errors import InputError
 
 _THUMB_BIT: Final = 1
+_ARCHITECTURE_TAGS: Final = ("TAG_CPU_ARCH", "TAG_FP_ARCH", "TAG_ABI_VFP_ARGS")
 _SIZED: Final = ("STT_FUNC", "STT_OBJECT")
 
 
@@ -132,6 +133,20 @@ class Elf:
     def objects(self) -> Mapping[str, int]:
         """Variables and constants by name: bytes."""
         return {name: size for name, kind, _, size in self._symbols() if kind == "STT_OBJECT" and size}
+
+    @cached_property
+    def architecture(self) -> Mapping[str, int]:
+        """What of an Arm object has to be equal for two to be linked: core, FPU, how numbers are handed over."""
+        attributes = self._file.get_section_by_name(".ARM.attributes")
+        if not isinstance(attributes, ARMAttributesSection):
+            return {}
+        return {
+            attribute.tag: attribute.value
+            for vendor in attributes.iter_subsections()
+            for scope in vendor.iter_subsubsections()
+            for attribute in scope.iter_attributes()
+            if attribute.tag in _ARCHITECTURE_TAGS
+        }
 
     def address(self, symbol: str) -> int:
         """Return the address of ``symbol``.

@@ -23,12 +23,15 @@ _VERSION: Final = re.compile(r"\d+(?:\.\d+)+")
 # What a user has set for other projects must not change the image.
 _HIDDEN: Final = (
     "CFLAGS",
+    "CXXFLAGS",
     "CPPFLAGS",
     "LDFLAGS",
     "CC",
+    "CXX",
     "MAKEFLAGS",
     "CPATH",
     "C_INCLUDE_PATH",
+    "CPLUS_INCLUDE_PATH",
     "LIBRARY_PATH",
 )
 

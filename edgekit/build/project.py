@@ -15,6 +15,7 @@ from typing import IO, Final
 
 from edgekit import __version__
 from edgekit.boards.cores import Core, get_core
+from edgekit.boards.kernels import Engine
 from edgekit.boards.ports import PORTS
 from edgekit.build.elf import Elf, Symbol
 from edgekit.build.lock import folder_lock
@@ -33,7 +34,8 @@ from edgekit.build.record import (
     load_build,
     sources_digest,
 )
-from edgekit.build.toolchain import find_compiler
+from edgekit.build.tflm import Tflm, find_tflm
+from edgekit.build.toolchain import find_compiler, find_cxx_compiler
 from edgekit.codegen.bare_metal import CMAKE_FILE, TOOLCHAIN_FILE
 from edgekit.codegen.record import FirmwareProject, changed_files, load_project
 from edgekit.errors import InputError, TaskError
@@ -97,13 +99,22 @@ def over_budget(record: BuildRecord) -> TaskError:
     )
 
 
-def build_project(folder: Path) -> BuildRecord:
-    """Build the image of ``folder`` from nothing but what is in it, and write build.json and build.log there.
+def build_project(folder: Path, tflm_folder: Path | None = None) -> BuildRecord:
+    """Build the image of ``folder``, and write build.json and build.log there.
+
+    Nothing goes in but what is in the folder, and with the tflm engine TFLite Micro.
+
+    Parameters
+    ----------
+    folder:
+        A build folder.
+    tflm_folder:
+        Where TFLite Micro is; ``None`` for the folder that the environment names.
 
     Raises
     ------
     InputError
-        If it is no build folder.
+        If it is no build folder, or ``tflm_folder`` has no TFLite Micro for it.
     TaskError
         If edgekit does not build for its board, a tool is missing, or the sources do not compile or link.
     """
@@ -112,12 +123,13 @@ def build_project(folder: Path) -> BuildRecord:
     for name in (CMAKE_FILE, TOOLCHAIN_FILE):
         if not (folder / name).is_file():
             raise InputError(f"{folder} has no {name}.", "Run `edgekit fit` or `edgekit export` again.")
-    cmake, generator, compiler = _tools(core)
+    cmake, generator, *compilers = _tools(core, project.engine)
+    tflm = _tflm(project, core, tflm_folder)
     digest = sources_digest(folder)
     start = time.monotonic()
     try:
         _clean(folder)
-        _compile(folder, cmake, generator)
+        _compile(folder, cmake, generator, tflm)
     except OSError as error:
         raise TaskError(
             f"Could not build in {folder}: {error.strerror or error}.",
@@ -125,7 +137,8 @@ def build_project(folder: Path) -> BuildRecord:
         ) from error
     seconds = time.monotonic() - start
     content = (folder / IMAGE_FILE).read_bytes()
-    record = _record(folder, project, Elf(content), digest, (cmake, generator, compiler), seconds)
+    tools = (cmake, generator, *compilers)
+    record = _record(folder, project, Elf(content), digest, tools, tflm, seconds)
     write_atomic(folder / BUILD_FILE, record.to_json())
     return record
 
@@ -136,11 +149,6 @@ def _core_of(project: FirmwareProject) -> Core:
             f"edgekit does not build for {project.board} ({project.framework}) yet.",
             "Compile the sources below src/ in a project of your own; src/model/README.md says how.",
         )
-    if project.engine != "aot":
-        raise TaskError(
-            f"edgekit builds firmware with the aot engine only, and this folder is for {project.engine}.",
-            f"Make it with --engine aot: `edgekit fit --board {project.board} --engine aot`.",
-        )
     port = PORTS.get(project.board)
     if port is None:
         raise TaskError(
@@ -150,12 +158,27 @@ def _core_of(project: FirmwareProject) -> Core:
     return get_core(port.core)
 
 
-def _tools(core: Core) -> tuple[Tool, Tool, Tool]:
-    """Return CMake, what it drives, and the compiler."""
+def _tools(core: Core, engine: Engine) -> tuple[Tool, ...]:
+    """Return CMake, what it drives, and the compilers."""
     cmake = find_tool(("cmake",), _CMAKE)
     generator = find_tool(("ninja", "make"), _NINJA)
     find_compiler(core)
-    return cmake, generator, find_tool((core.compiler.program,), "", whole_line=True)
+    programs = [core.compiler.program]
+    if engine == "tflm":
+        find_cxx_compiler(core)
+        programs.append(core.compiler.cxx)
+    return (cmake, generator, *(find_tool((program,), "", whole_line=True) for program in programs))
+
+
+def _tflm(project: FirmwareProject, core: Core, folder: Path | None) -> Tflm | None:
+    if project.engine == "tflm":
+        return find_tflm(folder, project.kernels, core)
+    if folder is not None:
+        raise InputError(
+            f"A folder with TFLite Micro is named, and the project is for the {project.engine} engine.",
+            "Leave --tflm out, or make the build folder anew with --engine tflm.",
+        )
+    return None
 
 
 def _clean(folder: Path) -> None:
@@ -180,13 +203,15 @@ def _clean(folder: Path) -> None:
     (out / _MARK).touch()
 
 
-def _compile(folder: Path, cmake: Tool, generator: Tool) -> None:
+def _compile(folder: Path, cmake: Tool, generator: Tool, tflm: Tflm | None) -> None:
     # Absolute: CMake would take a path that begins with a dash for an option.
     source, out = folder.resolve(), (folder / OUT_FOLDER).resolve()
     name = "Ninja" if generator.name == "ninja" else "Unix Makefiles"
     configure = [str(cmake.path), "-S", str(source), "-B", str(out), "-G", name]
     configure += [f"-DCMAKE_MAKE_PROGRAM={generator.path}"]
     configure += [f"-DCMAKE_TOOLCHAIN_FILE={source / TOOLCHAIN_FILE}"]
+    if tflm is not None:
+        configure += [f"-DTFLM_INCLUDE={';'.join(map(str, tflm.include))}", f"-DTFLM_LIBRARY={tflm.library}"]
     build = [str(cmake.path), "--build", str(out), "--parallel", str(os.cpu_count() or 1), "--verbose"]
     with (folder / BUILD_LOG).open("w+", encoding="utf-8", errors="replace") as log:
         for command in (configure, build):
@@ -227,7 +252,13 @@ def _line(symbol: Symbol) -> str:
 
 
 def _record(
-    folder: Path, project: FirmwareProject, elf: Elf, digest: str, tools: Iterable[Tool], seconds: float
+    folder: Path,
+    project: FirmwareProject,
+    elf: Elf,
+    digest: str,
+    tools: Iterable[Tool],
+    tflm: Tflm | None,
+    seconds: float,
 ) -> BuildRecord:
     budget = project.budget
     arena = next((symbol.bytes for symbol in elf.symbols if symbol.name == _ARENA), None)
@@ -250,6 +281,7 @@ def _record(
         sources_sha256=digest,
         changed=changed_files(folder, project),
         tools={tool.name: tool.version for tool in tools},
+        tflm=tflm.record if tflm else None,
         seconds=round(seconds, 2),
         image=ImageRecord(
             file=IMAGE_FILE, sha256=hashlib.sha256(elf.content).hexdigest(), bytes=len(elf.content)

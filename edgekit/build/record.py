@@ -79,6 +79,24 @@ class Contributor(_Frozen):
     bytes: Count
 
 
+class TflmRecord(_Frozen):
+    """Which TFLite Micro was linked.
+
+    Attributes
+    ----------
+    library:
+        Its library, below the folder that was named.
+    sha256:
+        Of the library.
+    commit:
+        Of the clone that it lies in; ``None`` where it lies elsewhere.
+    """
+
+    library: str
+    sha256: Sha256
+    commit: str | None
+
+
 class BuildRecord(_Frozen):
     """What a build gave.
 
@@ -90,6 +108,8 @@ class BuildRecord(_Frozen):
         Rendered files that were not what edgekit had written.
     tools:
         Program to version.
+    tflm:
+        TFLite Micro; ``None`` with the aot engine.
     seconds:
         How long it took.
     largest:
@@ -107,6 +127,7 @@ class BuildRecord(_Frozen):
     sources_sha256: Sha256
     changed: tuple[str, ...]
     tools: Mapping[str, str]
+    tflm: TflmRecord | None = None
     seconds: Annotated[float, Field(ge=0)]
     image: ImageRecord
     sizes: SizesRecord

@@ -16,6 +16,7 @@ from edgekit.build.elf import Elf
 from edgekit.errors import TaskError
 
 _TIMEOUT_S: Final = 300
+_CXX_LIBRARY: Final = "libstdc++.a"
 _COMMON: Final = (
     "-std=c99",
     "-Wall",
@@ -81,6 +82,56 @@ def find_compiler(core: Core) -> Path:
             f"Install it: `apt-get install {compiler.apt}`, or on macOS `brew install {compiler.brew}`.",
         )
     return Path(found)
+
+
+def find_cxx_compiler(core: Core) -> Path:
+    """Return the C++ compiler for ``core``; its library is there too.
+
+    Raises
+    ------
+    TaskError
+        If either is not installed; the hint names the packages.
+    """
+    compiler = core.compiler
+    found = shutil.which(compiler.cxx)
+    # What the compiler does not find it echoes as it is.
+    library = found and _run([found, f"-print-file-name={_CXX_LIBRARY}"], Path.cwd()).strip()
+    if found is None or library == _CXX_LIBRARY:
+        what = f"compiler for {core.name}, {compiler.cxx}," if found is None else f"library of {compiler.cxx}"
+        raise TaskError(
+            f"The C++ {what} is not installed.",
+            f"Install it: `apt-get install {compiler.apt} {compiler.apt_cxx}`,"
+            f" or on macOS `brew install {compiler.brew}`.",
+        )
+    return Path(found)
+
+
+def find_binutil(core: Core, name: str) -> Path:
+    """Return the program ``name`` of the binutils that the compiler for ``core`` needs itself.
+
+    Raises
+    ------
+    TaskError
+        If the compiler is not installed.
+    """
+    compiler = find_compiler(core)
+    program = compiler.name.removesuffix("gcc") + name
+    return Path(shutil.which(program) or compiler.with_name(program))
+
+
+def compile_nothing(core: Core) -> bytes:
+    """Return an object without code for ``core``, which tells what the compiler's options mean.
+
+    Raises
+    ------
+    TaskError
+        If the compiler is missing.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgekit-build-") as name:
+        source, result = Path(name, "nothing.c"), Path(name, "nothing.o")
+        source.touch()
+        _run([str(find_compiler(core)), *core.flags, "-c", str(source), "-o", str(result)], Path(name))
+        return result.read_bytes()
 
 
 def compiler_version(core: Core) -> str:

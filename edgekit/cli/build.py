@@ -20,8 +20,14 @@ from edgekit.cli.params import DEFAULT_BUILD
     show_default=True,
     help="Build folder, as `edgekit fit` or `edgekit export` wrote it.",
 )
+@click.option(
+    "--tflm",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder with TFLite Micro's headers and library, for the tflm engine; else $EDGEKIT_TFLM_DIR.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON document to stdout.")
-def command(folder: Path, as_json: bool) -> None:
+def command(folder: Path, tflm: Path | None, as_json: bool) -> None:
     """Build the firmware in a build folder, and hold its size to what was predicted and to the board's limits.
 
     Exit status: 0, 1 if it does not build or is larger than a limit, 2 the user's input.
@@ -33,7 +39,7 @@ def command(folder: Path, as_json: bool) -> None:
     from edgekit.report.console import stderr_console
 
     with folder_lock(folder):
-        record = build_project(folder)
+        record = build_project(folder, tflm)
     print_build(record, stderr_console())
     click.echo(f"Image: {folder / record.image.file}   (record {BUILD_FILE}, log {BUILD_LOG})", err=True)
     if as_json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,13 +120,6 @@ def render_aot(program: Program, plan: AotPlan | None = None) -> dict[str, str]:
 def engine_folder() -> Path:
     """Return the folder with the engine's C sources and headers."""
     return resource_dir("firmware") / "engine" / "aot"
-
-
-@cache
-def engine_sources() -> dict[str, str]:
-    """Return the engine's C sources and headers by file name, sorted."""
-    paths = sorted(path for path in engine_folder().iterdir() if path.suffix in (".c", ".h"))
-    return {path.name: path.read_bytes().decode() for path in paths}
 
 
 def _port(program: Program, tensor: int, plan: AotPlan) -> _Port:

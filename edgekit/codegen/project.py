@@ -15,7 +15,7 @@ from edgekit.aot.plan import plan_program
 from edgekit.aot.program import lower
 from edgekit.boards.kernels import KERNEL_TITLES, Engine, KernelLibrary
 from edgekit.boards.profile import BoardProfile
-from edgekit.codegen.aot import engine_sources, render_aot
+from edgekit.codegen.aot import render_aot
 from edgekit.codegen.bare_metal import bare_metal_port, firmware_sources, render_bare_metal
 from edgekit.codegen.environment import render
 from edgekit.codegen.golden import GOLDEN_FILE, golden_to_npz
@@ -40,8 +40,6 @@ MODEL_FILE: Final = "model.tflite"
 LABELS_FILE: Final = "labels.txt"
 MODEL_FOLDER: Final = "src/model"
 """Where the generated code of the model lies in a build folder."""
-ENGINE_FOLDER: Final = "src/engine/aot"
-"""Where the sources of the aot engine lie in a build folder."""
 
 ARENA_ALIGNMENT: Final = 16
 """Bytes; what TFLite Micro aligns its arena and its buffers to."""
@@ -49,7 +47,13 @@ ARENA_ALIGNMENT: Final = 16
 _SCALE_LIMIT: Final = 2.0**37
 """Devices print results by integer arithmetic of 64 bits, which is enough below."""
 
-_COMMON_FILES: Final = ("model_settings", "golden_vectors")
+_TFLM_FILES: Final = (
+    "model.h",
+    "model_data.h",
+    "model_data.cc",
+    "op_resolver.h",
+    "op_resolver.cc",
+)
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ def render_project(spec: ProjectSpec) -> dict[str, bytes | str]:
     }
     if not spec.board.linux:
         files |= render_model(spec)
-    port = bare_metal_port(spec.board, spec.engine)
+    port = bare_metal_port(spec.board)
     if port is not None:
         files |= render_bare_metal(spec.board, spec.kernels, port, files.keys())
     files[PROJECT_FILE] = _record(spec, files).to_json()
@@ -192,7 +196,7 @@ def render_project(spec: ProjectSpec) -> dict[str, bytes | str]:
 
 
 def render_model(spec: ProjectSpec) -> dict[str, bytes | str]:
-    """Return the generated code of the model and its README, by path in the build folder.
+    """Return the model's code and README, and the firmware's sources for any board, by path in the build folder.
 
     Raises
     ------
@@ -200,29 +204,26 @@ def render_model(spec: ProjectSpec) -> dict[str, bytes | str]:
         If the engine has no kernel for an operator of the model.
     """
     context = _context(spec)
-    names = [*_COMMON_FILES]
-    files: dict[str, bytes | str] = {}
-    if spec.engine == "tflm":
-        release = release_day(spec.board.sdk.tflm_release)
-        context["registrations"] = registrations(spec.graph, spec.kernels, release)
-        names = ["model_data", *names, "op_resolver"]
-    else:
-        files |= _render_engine(spec, context)
-    paths = [f"{name}.{suffix}" for name in names for suffix in ("h", "cc")] + ["README.md"]
-    return files | {f"{MODEL_FOLDER}/{path}": render(f"model/{path}.j2", context) for path in paths}
+    texts = _render_aot(spec) if spec.engine == "aot" else _render_tflm(spec, context)
+    texts |= {name: render(f"model/{name}.j2", context) for name in ("settings.c", "README.md")}
+    files: dict[str, bytes | str] = {f"{MODEL_FOLDER}/{name}": text for name, text in texts.items()}
+    return files | firmware_sources(spec.engine)
 
 
-def _render_engine(spec: ProjectSpec, context: dict[str, Any]) -> dict[str, bytes | str]:
-    """Return the model as C99, the engine that it calls, and the firmware's sources that are for any board."""
+def _render_tflm(spec: ProjectSpec, context: dict[str, Any]) -> dict[str, str]:
+    """Return the model as an array, and the resolver of its operators, by file name."""
+    release = release_day(spec.board.sdk.tflm_release)
+    context["registrations"] = registrations(spec.graph, spec.kernels, release)
+    return {name: render(f"model/{name}.j2", context) for name in _TFLM_FILES}
+
+
+def _render_aot(spec: ProjectSpec) -> dict[str, str]:
+    """Return the model as C99 by file name."""
     program = lower(spec.graph)
     plan = plan_program(program)
     if plan.total != spec.arena.total:
         raise ValueError(f"an arena of {spec.arena.total} B for a plan of {plan.total} B")
-    model = {f"{MODEL_FOLDER}/{name}": text for name, text in render_aot(program, plan).items()}
-    engine = {f"{ENGINE_FOLDER}/{name}": text for name, text in engine_sources().items()}
-    codes = [(schema_enum("BuiltinOperator", op.kind), op.kind) for op in spec.graph.ops]
-    settings = render("model/settings.c.j2", {**context, "op_codes": codes})
-    return {**model, **engine, f"{MODEL_FOLDER}/settings.c": settings, **firmware_sources(spec.engine)}
+    return render_aot(program, plan)
 
 
 def _context(spec: ProjectSpec) -> dict[str, Any]:
@@ -234,6 +235,7 @@ def _context(spec: ProjectSpec) -> dict[str, Any]:
         "output": TensorRecord(**_tensor_values(spec.graph.output)),
         "arena_alignment": ARENA_ALIGNMENT,
         "registrations": (),
+        "op_codes": [(schema_enum("BuiltinOperator", op.kind), op.kind) for op in spec.graph.ops],
         "edgekit_version": __version__,
     }
 

@@ -31,6 +31,9 @@ typedef struct {
 
 extern const ek_settings ek_model_settings;
 
+// Names of the outputs in order, ended by NULL. The bench runner has no use for them; firmware of one's own may.
+extern const char *const ek_model_labels[];
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,12 +1,10 @@
 // Runs the generated model of the aot engine on its golden inputs; the exit status is the number of wrong outputs.
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
-#include "golden_vectors.h"
+#include "ek_settings.h"
 #include "model.h"
-#include "model_settings.h"
-
-static_assert(EK_MODEL_ARENA_BYTES <= edgekit::kArenaBytes, "the arena is the predicted one");
 
 namespace {
 
@@ -17,11 +15,13 @@ void CountCalls(void* context, uint16_t) { ++*static_cast<int*>(context); }
 }  // namespace
 
 int main() {
+  const ek_settings& settings = ek_model_settings;
   int wrong = 0;
-  for (std::size_t i = 0; i < edgekit::kGoldenCount; ++i) {
-    std::memcpy(ek_model_input(), edgekit::g_golden_inputs[i], EK_MODEL_INPUT_BYTES);
+  for (std::size_t i = 0; i < settings.golden_count; ++i) {
+    std::memcpy(ek_model_input(), settings.golden_inputs + i * EK_MODEL_INPUT_BYTES, EK_MODEL_INPUT_BYTES);
     ek_model_invoke(CountCalls, &g_calls);
-    wrong += std::memcmp(ek_model_output(), edgekit::g_golden_outputs[i], EK_MODEL_OUTPUT_BYTES) != 0;
+    const std::int8_t* expected = settings.golden_outputs + i * EK_MODEL_OUTPUT_BYTES;
+    wrong += std::memcmp(ek_model_output(), expected, EK_MODEL_OUTPUT_BYTES) != 0;
   }
-  return wrong + (g_calls != EK_MODEL_OPS * static_cast<int>(edgekit::kGoldenCount));
+  return wrong + (g_calls != EK_MODEL_OPS * settings.golden_count);
 }

@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <cstring>
 
-#include "golden_vectors.h"
+#include "ek_settings.h"
+#include "model.h"
 #include "model_data.h"
-#include "model_settings.h"
 
 namespace {
 
@@ -29,48 +29,52 @@ std::uint32_t Bits(float value) {
   return bits;
 }
 
-template <std::size_t N>
-void PrintShape(const std::int32_t (&shape)[N]) {
-  for (std::int32_t size : shape) {
-    std::printf("%ld ", static_cast<long>(size));
+void PrintTensor(const char* name, const ek_tensor_t& tensor) {
+  std::printf("%s %u", name, static_cast<unsigned>(tensor.dtype));
+  for (unsigned i = 0; i < tensor.rank; ++i) {
+    std::printf(" %lu", static_cast<unsigned long>(tensor.shape[i]));
   }
+  std::printf(" %lu %lu %ld %ld\n", static_cast<unsigned long>(tensor.bytes),
+              static_cast<unsigned long>(Bits(tensor.scale)), static_cast<long>(tensor.zero_point),
+              static_cast<long>(tensor.pixel_offset));
 }
 
 }  // namespace
 
 int main() {
-  using namespace edgekit;
-  static_assert(sizeof(g_model_data) == kModelDataBytes, "length");
-  const bool aligned = reinterpret_cast<std::uintptr_t>(g_model_data) % kArenaAlignment == 0;
-  std::printf("model %zu %lu %s\n", sizeof(g_model_data),
+  using edgekit::g_model_data;
+  const ek_settings& settings = ek_model_settings;
+  static_assert(sizeof(g_model_data) == edgekit::kModelDataBytes, "length");
+  const bool aligned = reinterpret_cast<std::uintptr_t>(g_model_data) % 16 == 0;
+  std::printf("model %zu %lu %s %lu\n", sizeof(g_model_data),
               static_cast<unsigned long>(Crc32(g_model_data, sizeof(g_model_data))),
-              aligned ? "aligned" : "askew");
-  std::printf("sha256 %s\n", kModelDataSha256);
-  std::printf("prefix %s ", kModelSha256Prefix);
-  for (std::uint8_t byte : kModelSha256PrefixBytes) {
+              aligned ? "aligned" : "askew", static_cast<unsigned long>(settings.model_bytes));
+  std::printf("sha256 %s\n", edgekit::kModelDataSha256);
+  std::printf("prefix %s ", settings.model_id);
+  for (std::uint8_t byte : settings.model_sha256) {
     std::printf("%02x", static_cast<unsigned>(byte));
   }
-  std::printf("\ngolden %zu %lu %lu\n", kGoldenCount,
-              static_cast<unsigned long>(Crc32(g_golden_inputs, kGoldenCount * kGoldenInputBytes)),
-              static_cast<unsigned long>(Crc32(g_golden_outputs, kGoldenCount * kGoldenOutputBytes)));
-  std::printf("target %s %s %s %s\n", kBoard, kEngine, kKernels, kPlan);
-  std::printf("arena %zu %zu %zu %zu %zu %zu\n", kArenaBytes, kArenaAlignment, kArenaPredictedBytes,
-              kArenaHeadBytes, kArenaTailBytes, kArenaScratchBytes);
-  std::printf("input %s ", kInputType);
-  PrintShape(kInputShape);
-  std::printf("%zu %lu %ld %ld\n", kInputBytes, static_cast<unsigned long>(Bits(kInputScale)),
-              static_cast<long>(kInputZeroPoint), static_cast<long>(kInputOffset));
-  std::printf("output %s ", kOutputType);
-  PrintShape(kOutputShape);
-  std::printf("%zu %lu %ld\n", kOutputBytes, static_cast<unsigned long>(Bits(kOutputScale)),
-              static_cast<long>(kOutputZeroPoint));
-  std::printf("labels %zu", kLabelCount);
-  for (std::size_t i = 0; i < kLabelCount; ++i) {
+  const std::size_t count = settings.golden_count;
+  std::printf("\ngolden %zu %lu %lu\n", count,
+              static_cast<unsigned long>(Crc32(settings.golden_inputs, count * EK_MODEL_INPUT_BYTES)),
+              static_cast<unsigned long>(Crc32(settings.golden_outputs, count * EK_MODEL_OUTPUT_BYTES)));
+  std::printf("target %s %s %s %s\n", settings.board, settings.engine, settings.kernels, settings.plan);
+  std::printf("arena %d %d %lu\n", EK_MODEL_ARENA_BYTES, EK_MODEL_ARENA_PREDICTED,
+              static_cast<unsigned long>(settings.arena_bytes));
+  std::printf("ops");
+  for (std::uint32_t i = 0; i < settings.op_count; ++i) {
+    std::printf(" %u", static_cast<unsigned>(settings.op_codes[i]));
+  }
+  std::printf(" of %d\n", EK_MODEL_OPS);
+  PrintTensor("input", settings.input);
+  PrintTensor("output", settings.output);
+  std::printf("labels");
+  for (const char* const* label = ek_model_labels; *label != nullptr; ++label) {
     std::printf(" ");
-    for (const char* c = kLabels[i]; *c != '\0'; ++c) {
+    for (const char* c = *label; *c != '\0'; ++c) {
       std::printf("%02x", static_cast<unsigned>(static_cast<unsigned char>(*c)));
     }
   }
-  std::printf("\n");
-  return kLabels[kLabelCount] == nullptr ? 0 : 1;
+  std::printf(" ended\n");
+  return 0;
 }

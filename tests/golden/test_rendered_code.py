@@ -22,23 +22,26 @@ from edgekit.tflite.operators import ADD_METHODS, CMSIS_NN_INT8, CUSTOM_ADD_METH
 
 HERE = Path(__file__).parent
 Unpack = Callable[[Mapping[str, bytes | str]], Path]
+C_OF = {"g++": "gcc", "clang++": "clang"}
 pytestmark = pytest.mark.skipif(not compilers(), reason="no C++ compiler is installed")
 
 
 def compile_strictly(compiler: str, folder: Path, *sources: Path, options: tuple[str, ...] = ()) -> Path:
     """Compile and link ``sources`` with every warning an error; return the program."""
     program = folder / "program"
-    run(
-        compiler,
-        *STRICT,
-        *options,
-        f"-I{folder / 'src/model'}",
-        f"-I{HERE / 'stubs'}",
-        *sources,
-        "-o",
-        program,
-    )
+    c_sources = [source for source in sources if source.suffix == ".c"]
+    objects = [source.with_suffix(".o") for source in c_sources]
+    for source, target in zip(c_sources, objects, strict=True):
+        run(C_OF[compiler], *STRICT_C, *options, *include(folder), "-c", source, "-o", target)
+    others = [source for source in sources if source not in c_sources]
+    run(compiler, *STRICT, *options, *include(folder), *others, *objects, "-o", program)
     return program
+
+
+def include(folder: Path) -> list[str]:
+    """Return the options that make a build folder's headers found, and the stubs of TFLite Micro's."""
+    parts = [folder / "src" / name for name in ("model", "core", "engine/aot", "engine/tflm", "ports")]
+    return [f"-I{part}" for part in (*parts, HERE / "stubs") if part.is_dir()]
 
 
 def report(program: Path) -> dict[str, str]:
@@ -55,9 +58,8 @@ def test_the_compiled_data_equal_the_model_and_the_golden_vectors(
     spec = tiny_spec if labelled else replace(tiny_spec, labels=())
     files = render_project(spec)
     folder = unpack(files)
-    sources = [p for p in (folder / "src/model").glob("*.cc") if p.stem != "op_resolver"]
-    said = report(compile_strictly(compiler, folder, HERE / "check_model.cc", *sources))
-    assert said["model"] == f"{len(spec.model)} {zlib.crc32(spec.model)} aligned"
+    said = report(compile_strictly(compiler, folder, *model_check(folder)))
+    assert said["model"] == f"{len(spec.model)} {zlib.crc32(spec.model)} aligned {len(spec.model)}"
     assert said["sha256"] == spec.model_sha256
     assert said["prefix"] == f"{spec.model_sha256[:16]} {spec.model_sha256[:16]}"
     assert (
@@ -65,24 +67,32 @@ def test_the_compiled_data_equal_the_model_and_the_golden_vectors(
         == f"4 {zlib.crc32(spec.golden_inputs.tobytes())} {zlib.crc32(spec.golden_outputs.tobytes())}"
     )
     assert said["target"] == "golden-board tflm cmsis_nn_dsp greedy"
-    assert said["arena"] == "2688 16 2572 160 2412 112"
-    assert said["input"] == "int8 1 6 6 3 108 1006632960 0 -128"  # 0x3c000000 is 1/128 as binary32
-    assert said["output"] == "int8 1 3 3 998244352 -128"  # 0x3b800000 is 1/256
-    labels = [bytes.fromhex(text).decode() for text in said["labels"].split(" ")[1:]]
-    assert tuple(labels) == spec.labels and said["labels"].startswith(f"{len(spec.labels)}")
+    assert said["arena"] == "2688 2572 2688"
+    assert said["ops"] == "3 4 1 3 22 25 of 6"
+    assert said["input"] == "9 1 6 6 3 108 1006632960 0 128"  # int8; 0x3c000000 is 1/128 as binary32
+    assert said["output"] == "9 1 3 3 998244352 -128 0"  # 0x3b800000 is 1/256
+    *labels, end = said["labels"].split(" ") if labelled else [said["labels"]]
+    assert tuple(bytes.fromhex(text).decode() for text in labels) == spec.labels and end == "ended"
+
+
+def model_check(folder: Path) -> list[Path]:
+    """Return the sources of the program that says what a tflm folder's model holds."""
+    return [
+        HERE / "check_model.cc",
+        *(folder / "src/model" / name for name in ("model_data.cc", "settings.c")),
+    ]
 
 
 def test_a_flipped_byte_is_found_by_the_same_check(tiny_spec: ProjectSpec, unpack: Unpack) -> None:
     files = render_project(tiny_spec)
-    for path in ("src/model/model_data.cc", "src/model/golden_vectors.cc"):
+    for path in ("src/model/model_data.cc", "src/model/settings.c"):
         text = str(files[path])
         item = re.search(r"0x1c," if "data" in path else r" -128,", text)
         assert item is not None
         changed = "0x1d," if "data" in path else " -127,"
         files[path] = text[: item.start()] + changed + text[item.end() :]
     folder = unpack(files)
-    sources = [p for p in (folder / "src/model").glob("*.cc") if p.stem != "op_resolver"]
-    said = report(compile_strictly(compilers()[0], folder, HERE / "check_model.cc", *sources))
+    said = report(compile_strictly(compilers()[0], folder, *model_check(folder)))
     assert said["model"].split()[0] == str(len(tiny_spec.model))
     assert said["model"].split()[1] != str(zlib.crc32(tiny_spec.model))
     assert said["golden"].split()[1] != str(zlib.crc32(tiny_spec.golden_inputs.tobytes()))
@@ -164,11 +174,11 @@ def test_every_operator_of_the_table_exists_in_the_real_headers(define: str | No
 @pytest.mark.parametrize("name", ["vww_96_int8.tflite", "kws_ref_model.tflite", "ad01_int8.tflite"])
 @pytest.mark.parametrize("kernels", ["reference", "cmsis_nn", "esp_nn"])
 def test_trained_models_compile(name: str, kernels: str, shared_models: Path, unpack: Unpack) -> None:
-    spec = make_spec((shared_models / name).read_bytes(), kernels=kernels)
+    spec = make_spec((shared_models / name).read_bytes(), kernels=kernels, arena_bytes=1 << 20)
     folder = unpack(render_project(spec))
     define = () if kernels == "reference" else (f"-D{kernels.upper()}",)
-    for source in (folder / "src/model").glob("*.cc"):
-        run(compilers()[0], *STRICT, *define, "-I", HERE / "stubs", "-fsyntax-only", source)
+    for source in (folder / "src").rglob("*.cc"):
+        run(compilers()[0], *STRICT, *define, *include(folder), "-fsyntax-only", source)
 
 
 def test_rendered_code_compiles_for_a_microcontroller(tiny_spec: ProjectSpec, unpack: Unpack) -> None:
@@ -177,11 +187,12 @@ def test_rendered_code_compiles_for_a_microcontroller(tiny_spec: ProjectSpec, un
         pytest.skip("arm-none-eabi-g++ is not installed")
     folder = unpack(render_project(tiny_spec))
     options = ["-mcpu=cortex-m4", "-mthumb", "-DCMSIS_NN", "-fno-exceptions", "-fno-rtti"]
-    for source in (folder / "src/model").glob("*.cc"):
-        run(compiler, *STRICT, *options, "-I", HERE / "stubs", "-c", source, "-o", source.with_suffix(".o"))
-
-
-C_OF = {"g++": "gcc", "clang++": "clang"}
+    for source in (folder / "src").rglob("*.cc"):
+        # The C++ library is a package of its own.
+        if "<new>" not in source.read_text() or run(
+            compiler, "-print-file-name=libstdc++.a"
+        ).stdout.startswith("/"):
+            run(compiler, *STRICT, *options, *include(folder), "-c", source, "-o", source.with_suffix(".o"))
 
 
 @pytest.mark.parametrize("compiler", compilers())
@@ -189,14 +200,14 @@ def test_the_model_as_c_gives_the_golden_outputs(
     compiler: str, tiny_spec: ProjectSpec, unpack: Unpack
 ) -> None:
     folder = unpack(render_project(aot_variant(tiny_spec)))
-    include = f"-I{folder / 'src/engine/aot'}"
-    objects = []
-    for source in [folder / "src/model/model.c", *(folder / "src/engine/aot").glob("*.c")]:
-        objects.append(source.with_suffix(".o"))
-        run(C_OF[compiler], *STRICT_C, include, "-c", source, "-o", objects[-1])
-    sources = [HERE / "check_aot.cc", folder / "src/model/golden_vectors.cc"]
-    program = compile_strictly(compiler, folder, *sources, *objects, options=(include,))
+    program = compile_strictly(compiler, folder, *aot_check(folder))
     assert run(program, check=False).returncode == 0
+
+
+def aot_check(folder: Path) -> list[Path]:
+    """Return the sources of the program that runs an aot folder's model on its golden inputs."""
+    model = [folder / "src/model" / name for name in ("model.c", "settings.c")]
+    return [HERE / "check_aot.cc", *model, *sorted((folder / "src/engine/aot").glob("*.c"))]
 
 
 def test_a_flipped_bit_of_the_model_as_c_is_found_by_the_same_check(
@@ -208,12 +219,45 @@ def test_a_flipped_bit_of_the_model_as_c_is_found_by_the_same_check(
     assert weights is not None
     files["src/model/model.c"] = f"{model[: weights.start(1)]}{int(weights[1]) ^ 64}{model[weights.end(1) :]}"
     folder = unpack(files)
-    include = f"-I{folder / 'src/engine/aot'}"
-    sources = [folder / "src/model/model.c", *(folder / "src/engine/aot").glob("*.c")]
-    run(C_OF[compilers()[0]], "-std=c99", "-shared", "-fPIC", include, *sources, "-o", folder / "libmodel.so")
-    checks = [HERE / "check_aot.cc", folder / "src/model/golden_vectors.cc", folder / "libmodel.so"]
-    program = compile_strictly(compilers()[0], folder, *checks, options=(include, f"-Wl,-rpath,{folder}"))
+    program = compile_strictly(compilers()[0], folder, *aot_check(folder))
     assert run(program, check=False).returncode > 0
+
+
+ENGINE_SAYS = {
+    "refused": "1 AllocateTensors failed in an arena of 2688 bytes (2572 predicted): "
+    "Failed to resize buffer. Requested: 2689, available 2688, missing: 1",
+    "unready": "1 1 0",
+    "silent": "1 AllocateTensors failed in an arena of 2688 bytes (2572 predicted): "
+    "it does not say why (its library is built with TF_LITE_STRIP_ERROR_STRINGS)",
+    "ready": "0 2688",
+    "given": "1 1 1",
+    "hooked": "0:x 1:x 2:x = 0 42",
+    "again": "0:x 1:x 2:x = 0 8",
+    "unhooked": "0",
+    "failing": "0:x 1:x = 1",
+}
+
+
+@pytest.mark.parametrize("compiler", compilers())
+def test_the_tflm_engine_runs_and_says_why_it_cannot(
+    compiler: str, tiny_spec: ProjectSpec, unpack: Unpack
+) -> None:
+    folder = unpack(render_project(tiny_spec))
+    model = [folder / "src/model" / name for name in ("model_data.cc", "op_resolver.cc")]
+    engine = [folder / "src/engine/ek_engine_tflm.cc", folder / "src/engine/tflm/ek_log.c"]
+    options = ("-DCMSIS_NN", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    said = report(
+        compile_strictly(compiler, folder, HERE / "check_engine.cc", *model, *engine, options=options)
+    )
+    assert said == ENGINE_SAYS
+
+
+def test_what_is_logged_is_what_the_c_library_would_write(tiny_spec: ProjectSpec, unpack: Unpack) -> None:
+    folder = unpack(render_project(tiny_spec))
+    check = folder / "check_log.c"
+    check.write_text((HERE / "check_log.c").read_text())
+    program = compile_strictly(compilers()[0], folder, check, folder / "src/engine/tflm/ek_log.c")
+    assert run(program).stdout == ""
 
 
 def test_what_the_readme_says_builds_the_model_as_c(tiny_spec: ProjectSpec, unpack: Unpack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 import pytest
@@ -15,7 +16,8 @@ from edgekit.codegen.bare_metal import bare_metal_port, render_bare_metal
 from edgekit.flash.emulator import MACHINES
 
 GENERATED = ("src/engine/aot/ek_add.c", "src/engine/aot/ek_aot.h", "src/model/model.c", "src/model/model.h")
-OTHERS = ("model.tflite", "golden.npz", "src/model/model_settings.cc", "main.c")
+TFLM_SOURCE = "src/engine/ek_engine_tflm.cc"
+OTHERS = ("model.tflite", "golden.npz", "main.c")
 
 
 def board(name: str) -> BoardProfile:
@@ -72,12 +74,26 @@ def test_the_kernel_set_is_a_definition_where_the_core_has_both(
     assert block(cmake, "target_compile_definitions(firmware PRIVATE") == wanted
 
 
-def test_only_boards_with_a_port_and_the_aot_engine_get_firmware() -> None:
-    assert bare_metal_port(get_board("mps2-an386"), "aot") == PORTS["mps2-an386"]
-    assert bare_metal_port(get_board("mps2-an386"), "tflm") is None
-    assert bare_metal_port(get_board("esp32s3"), "aot") is None
+@pytest.mark.parametrize(("kernels", "more"), [("reference", []), ("cmsis_nn_dsp", ["CMSIS_NN"])])
+def test_tflm_is_compiled_as_its_library_was(kernels: KernelLibrary, more: list[str]) -> None:
+    files = render_bare_metal(board("mps2-an386"), kernels, get_port("mps2-an386"), (*GENERATED, TFLM_SOURCE))
+    cmake, toolchain = files["CMakeLists.txt"], files["toolchain.cmake"]
+    assert block(cmake, "target_compile_definitions(firmware PRIVATE") == [
+        "TF_LITE_STATIC_MEMORY",
+        "NDEBUG",
+        *more,
+    ]
+    assert TFLM_SOURCE in block(cmake, "add_executable(firmware") and "project(firmware C CXX)" in cmake
+    assert "set(CMAKE_CXX_COMPILER arm-none-eabi-g++)" in toolchain
+    aot = render_bare_metal(board("mps2-an386"), "dsp", get_port("mps2-an386"), GENERATED)
+    assert not re.search("CXX|TFLM", aot["CMakeLists.txt"] + aot["toolchain.cmake"])
+
+
+def test_only_boards_with_a_port_get_firmware() -> None:
+    assert bare_metal_port(get_board("mps2-an386")) == PORTS["mps2-an386"]
+    assert bare_metal_port(get_board("esp32s3")) is None
     own = get_board("mps2-an386").model_copy(update={"name": "my-board"})
-    assert bare_metal_port(own, "aot") is None
+    assert bare_metal_port(own) is None
 
 
 def test_every_emulated_board_has_a_port_and_a_machine_with_its_core() -> None:

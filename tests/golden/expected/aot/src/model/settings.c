@@ -72,8 +72,15 @@ static const int8_t golden_outputs[4][EK_MODEL_OUTPUT_BYTES] = {
   },
 };
 
+const char *const ek_model_labels[] = {
+    "cat",
+    "quote \" back\\slash",
+    "line\nbreak ?\?= ?\? \303\251\342\234\223\360\237\230\200 1",
+    0,
+};
+
 const ek_settings ek_model_settings = {
-    .board = "golden-board",
+    .board = "mps2-an386",
     .engine = "aot",
     .kernels = "dsp",
     .plan = "overlap",

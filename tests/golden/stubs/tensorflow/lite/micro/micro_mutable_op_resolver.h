@@ -142,8 +142,10 @@ EDGEKIT_STUB_INT8_OPS(EDGEKIT_STUB_REGISTER_INT8)
 #undef EDGEKIT_STUB_REGISTER_INT8
 #endif
 
+class MicroOpResolver {};
+
 template <unsigned int tOpCount>
-class MicroMutableOpResolver {
+class MicroMutableOpResolver : public MicroOpResolver {
  public:
 #define EDGEKIT_STUB_ADD(method, op)                                                 \
   TfLiteStatus Add##method(const TFLMRegistration& registration = Register_##op()) { \

@@ -1,0 +1,181 @@
+"""TFLite Micro as the user provides it: its headers and its library, found in a folder and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgekit.boards.cores import Core
+from edgekit.boards.kernels import KernelLibrary
+from edgekit.build.elf import Elf
+from edgekit.build.record import TflmRecord
+from edgekit.build.toolchain import compile_nothing, find_binutil
+from edgekit.errors import InputError, TaskError
+
+TFLM_VARIABLE: Final = "EDGEKIT_TFLM_DIR"
+"""Environment variable with the folder, where no option names it."""
+LIBRARY: Final = "libtensorflow-microlite.a"
+
+_HEADERS: Final = (
+    "tensorflow/lite/micro/micro_interpreter.h",
+    "flatbuffers/flatbuffers.h",
+    "fixedpoint/fixedpoint.h",
+    "ruy/profiler/instrumentation.h",
+)
+"""A header of TFLite Micro's and one of each library that its headers include."""
+_CMSIS_NN_MEMBER: Final = "arm_convolve_s8"
+_LOGS: Final = "release_with_logs"
+_TIMEOUT_S: Final = 30
+
+_ARCHITECTURE: Final[Mapping[str, str]] = {
+    "cortex-m0+": "cortex-m0plus",
+    "cortex-m4f": "cortex-m4+fp",
+    "cortex-m7": "cortex-m7+fp",
+}
+"""What TFLite Micro's Makefile calls a core where its name is another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tflm:
+    """TFLite Micro for one core and kernel library.
+
+    Attributes
+    ----------
+    include:
+        Folders for the compiler to look for headers in.
+    library:
+        The library to link.
+    record:
+        Which it is, for build.json.
+    """
+
+    include: tuple[Path, ...]
+    library: Path
+    record: TflmRecord
+
+
+def find_tflm(folder: Path | None, kernels: KernelLibrary, core: Core) -> Tflm:
+    """Return TFLite Micro for ``core`` with ``kernels`` from ``folder``.
+
+    Parameters
+    ----------
+    folder:
+        A clone of tflite-micro in which make was run, or any folder that has the headers and one or several
+        libraries somewhere below it; ``None`` for the one that the environment variable names.
+    kernels:
+        The kernel library: with CMSIS-NN or without.
+    core:
+        What the library must have been built for.
+
+    Raises
+    ------
+    InputError
+        If the folder does not have it.
+    TaskError
+        If no folder is named, or the compiler for ``core`` is missing.
+    """
+    named = folder or (Path(os.environ[TFLM_VARIABLE]) if os.environ.get(TFLM_VARIABLE) else None)
+    if named is None:
+        raise TaskError(
+            "TFLite Micro is needed to build firmware for the tflm engine, and no folder with it is named.",
+            f"{_how_to_make(kernels, core)}, and name the clone with --tflm DIR or in {TFLM_VARIABLE}.",
+        )
+    headers, libraries = _search(named)
+    missing = [header for header in _HEADERS if header not in headers]
+    if missing:
+        raise InputError(
+            f"{named} is no folder with TFLite Micro: there is no {missing[0]} in it.", _again(kernels, core)
+        )
+    library = _choose(named, libraries, kernels, core)
+    record = TflmRecord(
+        library=library.relative_to(named).as_posix(),
+        sha256=hashlib.sha256(library.read_bytes()).hexdigest(),
+        commit=_commit(named),
+    )
+    return Tflm(tuple(headers[header].resolve() for header in _HEADERS), library.resolve(), record)
+
+
+def _search(folder: Path) -> tuple[Mapping[str, Path], list[Path]]:
+    """Return for each header that is there the folder to include it from, the nearest to ``folder``, and libraries."""
+    headers: dict[str, Path] = {}
+    libraries = []
+    for name, folders, files in os.walk(folder):
+        folders.sort()
+        place = Path(name)
+        for header in _HEADERS:
+            base, _, file = header.rpartition("/")
+            if file in files and place.as_posix().endswith(f"/{base}"):
+                root = place.parents[base.count("/")]
+                if header not in headers or len(root.parts) < len(headers[header].parts):
+                    headers[header] = root
+        if LIBRARY in files:
+            libraries.append(place / LIBRARY)
+    return headers, libraries
+
+
+def _choose(folder: Path, libraries: list[Path], kernels: KernelLibrary, core: Core) -> Path:
+    wanted = Elf(compile_nothing(core)).architecture
+    cmsis_nn = kernels.startswith("cmsis_nn")
+    fitting = [path for path in libraries if _content(path, core) == (cmsis_nn, wanted)]
+    # Of upstream's builds for one core, the one without debug checks and with logs is the one to take.
+    best = [path for path in fitting if _LOGS in path.as_posix()] or fitting
+    if len(best) == 1:
+        return best[0]
+    what = f"{LIBRARY} for the {core.name} with {'CMSIS-NN' if cmsis_nn else 'reference'} kernels"
+    if best:
+        raise InputError(
+            f"{folder} has {len(best)} times {what}.",
+            "Name the folder of one of them.",
+            [str(path) for path in best],
+        )
+    raise InputError(
+        f"{folder} has no {what}.", _again(kernels, core), [f"not that: {path}" for path in libraries]
+    )
+
+
+def _content(library: Path, core: Core) -> tuple[bool, Mapping[str, int]] | None:
+    """Return whether a library has CMSIS-NN, and the architecture it was built for; ``None`` if it cannot be read."""
+    ar = str(find_binutil(core, "ar"))
+    members = _output(ar, "t", str(library)).decode(errors="replace").splitlines()
+    if not members:
+        return None
+    try:
+        architecture = Elf(_output(ar, "p", str(library), members[0])).architecture
+    except InputError:
+        return None
+    return any(name.startswith(_CMSIS_NN_MEMBER) for name in members), architecture
+
+
+def _how_to_make(kernels: KernelLibrary, core: Core) -> str:
+    architecture = _ARCHITECTURE.get(core.name, core.name)
+    optimized = " OPTIMIZED_KERNEL_DIR=cmsis_nn" if kernels.startswith("cmsis_nn") else ""
+    return (
+        "In a clone of https://github.com/tensorflow/tflite-micro run `make -f"
+        f" tensorflow/lite/micro/tools/make/Makefile TARGET=cortex_m_generic TARGET_ARCH={architecture}{optimized}"
+        f" BUILD_TYPE={_LOGS} microlite`"
+    )
+
+
+def _again(kernels: KernelLibrary, core: Core) -> str:
+    return f"{_how_to_make(kernels, core)}, and name the clone."
+
+
+def _commit(folder: Path) -> str | None:
+    """Return the commit of a clone; ``None`` for another folder, also for one in a repository of the user's."""
+    if not (folder / ".git").exists():
+        return None
+    return _output("git", "-C", str(folder), "rev-parse", "HEAD").decode().strip() or None
+
+
+def _output(*command: str) -> bytes:
+    """Return what a program writes; nothing when it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+    return done.stdout if done.returncode == 0 else b""
