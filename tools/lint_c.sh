@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles every C file of the firmware with warnings as errors: the engine, the core and the port to this host with its
+# Compiles every C file of the firmware with warnings as errors: the engines, the core and the port to this host with its
 # compilers, on both of the engine's code paths where they can tell, and the other ports with their cross compilers.
 set -eu
 cd "$(dirname "$0")/.."
@@ -24,6 +24,7 @@ compile() { # compile "COMPILER FLAGS" FOLDER
 for compiler in gcc clang; do
     if command -v "$compiler" > /dev/null; then
         compile "$compiler" firmware/engine/aot
+        compile "$compiler" firmware/engine/tflm
         compile "$compiler" firmware/core
         compile "$compiler" firmware
         compile "$compiler" firmware/ports/posix
@@ -32,6 +33,7 @@ done
 arm="arm-none-eabi-gcc -mthumb"
 compile "$arm -mcpu=cortex-m0plus" firmware/engine/aot
 compile "$arm -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16" firmware/engine/aot
+compile "$arm -mcpu=cortex-m0plus" firmware/engine/tflm
 compile "$arm -mcpu=cortex-m0plus" firmware/core
 compile "$arm -mcpu=cortex-m3" firmware/ports/mps2
 compile "$arm -mcpu=cortex-m33 -DEK_MPS2_AN505" firmware/ports/mps2

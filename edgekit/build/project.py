@@ -123,8 +123,8 @@ def build_project(folder: Path, tflm_folder: Path | None = None) -> BuildRecord:
     for name in (CMAKE_FILE, TOOLCHAIN_FILE):
         if not (folder / name).is_file():
             raise InputError(f"{folder} has no {name}.", "Run `edgekit fit` or `edgekit export` again.")
-    cmake, generator, *compilers = _tools(core, project.engine)
     tflm = _tflm(project, core, tflm_folder)
+    cmake, generator, *compilers = _tools(core, project.engine)
     digest = sources_digest(folder)
     start = time.monotonic()
     try:

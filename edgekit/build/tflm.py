@@ -7,7 +7,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from edgekit.boards.cores import Core
@@ -83,42 +83,50 @@ def find_tflm(folder: Path | None, kernels: KernelLibrary, core: Core) -> Tflm:
     if named is None:
         raise TaskError(
             "TFLite Micro is needed to build firmware for the tflm engine, and no folder with it is named.",
-            f"{_how_to_make(kernels, core)}, and name the clone with --tflm DIR or in {TFLM_VARIABLE}.",
+            _remedy(kernels, core),
         )
-    headers, libraries = _search(named)
-    missing = [header for header in _HEADERS if header not in headers]
-    if missing:
-        raise InputError(
-            f"{named} is no folder with TFLite Micro: there is no {missing[0]} in it.", _again(kernels, core)
-        )
-    library = _choose(named, libraries, kernels, core)
+    include = find_headers(named, _remedy(kernels, core))
+    library = _choose(named, kernels, core)
     record = TflmRecord(
         library=library.relative_to(named).as_posix(),
         sha256=hashlib.sha256(library.read_bytes()).hexdigest(),
         commit=_commit(named),
     )
-    return Tflm(tuple(headers[header].resolve() for header in _HEADERS), library.resolve(), record)
+    return Tflm(include, library.resolve(), record)
 
 
-def _search(folder: Path) -> tuple[Mapping[str, Path], list[Path]]:
-    """Return for each header that is there the folder to include it from, the nearest to ``folder``, and libraries."""
-    headers: dict[str, Path] = {}
-    libraries = []
+def find_headers(folder: Path, remedy: str) -> tuple[Path, ...]:
+    """Return the folders below ``folder`` that TFLite Micro's headers and those they need are included from.
+
+    Parameters
+    ----------
+    folder:
+        Where to look; of several places the one with the shortest path is taken.
+    remedy:
+        What to do when they are not there, as a sentence.
+
+    Raises
+    ------
+    InputError
+        If a header is missing.
+    """
+    found: dict[str, Path] = {}
     for name, folders, files in os.walk(folder):
         folders.sort()
-        place = Path(name)
         for header in _HEADERS:
-            base, _, file = header.rpartition("/")
-            if file in files and place.as_posix().endswith(f"/{base}"):
-                root = place.parents[base.count("/")]
-                if header not in headers or len(root.parts) < len(headers[header].parts):
-                    headers[header] = root
-        if LIBRARY in files:
-            libraries.append(place / LIBRARY)
-    return headers, libraries
+            path = Path(name, PurePosixPath(header).name)
+            if path.name in files and path.as_posix().endswith(f"/{header}"):
+                root = path.parents[header.count("/")]
+                if header not in found or len(root.parts) < len(found[header].parts):
+                    found[header] = root
+    missing = [header for header in _HEADERS if header not in found]
+    if missing:
+        raise InputError(f"{folder} is no folder with TFLite Micro: there is no {missing[0]} in it.", remedy)
+    return tuple(found[header].resolve() for header in _HEADERS)
 
 
-def _choose(folder: Path, libraries: list[Path], kernels: KernelLibrary, core: Core) -> Path:
+def _choose(folder: Path, kernels: KernelLibrary, core: Core) -> Path:
+    libraries = sorted(folder.rglob(LIBRARY))
     wanted = Elf(compile_nothing(core)).architecture
     cmsis_nn = kernels.startswith("cmsis_nn")
     fitting = [path for path in libraries if _content(path, core) == (cmsis_nn, wanted)]
@@ -134,7 +142,7 @@ def _choose(folder: Path, libraries: list[Path], kernels: KernelLibrary, core: C
             [str(path) for path in best],
         )
     raise InputError(
-        f"{folder} has no {what}.", _again(kernels, core), [f"not that: {path}" for path in libraries]
+        f"{folder} has no {what}.", _remedy(kernels, core), [f"not that: {path}" for path in libraries]
     )
 
 
@@ -151,18 +159,14 @@ def _content(library: Path, core: Core) -> tuple[bool, Mapping[str, int]] | None
     return any(name.startswith(_CMSIS_NN_MEMBER) for name in members), architecture
 
 
-def _how_to_make(kernels: KernelLibrary, core: Core) -> str:
+def _remedy(kernels: KernelLibrary, core: Core) -> str:
     architecture = _ARCHITECTURE.get(core.name, core.name)
     optimized = " OPTIMIZED_KERNEL_DIR=cmsis_nn" if kernels.startswith("cmsis_nn") else ""
     return (
         "In a clone of https://github.com/tensorflow/tflite-micro run `make -f"
         f" tensorflow/lite/micro/tools/make/Makefile TARGET=cortex_m_generic TARGET_ARCH={architecture}{optimized}"
-        f" BUILD_TYPE={_LOGS} microlite`"
+        f" BUILD_TYPE={_LOGS} microlite`, then `edgekit build --tflm CLONE` here, or name it in ${TFLM_VARIABLE}."
     )
-
-
-def _again(kernels: KernelLibrary, core: Core) -> str:
-    return f"{_how_to_make(kernels, core)}, and name the clone."
 
 
 def _commit(folder: Path) -> str | None:

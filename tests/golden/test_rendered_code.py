@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from rendering import STRICT, STRICT_C, aot_variant, compilers, make_spec, run
 
+from edgekit.build.tflm import TFLM_VARIABLE, find_headers
 from edgekit.codegen.environment import render
 from edgekit.codegen.literals import c_bytes, c_int8
 from edgekit.codegen.project import ProjectSpec, render_project
@@ -312,16 +313,7 @@ def all_registrations(int8: bool) -> list[Registration]:
 
 def real_headers() -> list[str]:
     """Return the options that make TFLite Micro's own headers found, or skip."""
-    root = os.environ.get("EDGEKIT_TFLM_DIR")
+    root = os.environ.get(TFLM_VARIABLE)
     if not root:
-        pytest.skip("TFLite Micro's headers are not at hand (set EDGEKIT_TFLM_DIR)")
-    wanted = {"flatbuffers": "flatbuffers/flatbuffers.h", "gemmlowp": "fixedpoint/fixedpoint.h"}
-    folders = [Path(root)]
-    for name, header in wanted.items():
-        found = [
-            p
-            for p in sorted(Path(root).rglob(name))
-            if (p / header).is_file() or (p / "include" / header).is_file()
-        ]
-        folders += [p if (p / header).is_file() else p / "include" for p in found[:1]]
-    return [part for folder in folders for part in ("-isystem", str(folder))]
+        pytest.skip(f"TFLite Micro's headers are not at hand (set {TFLM_VARIABLE})")
+    return [part for folder in find_headers(Path(root), "") for part in ("-isystem", str(folder))]

@@ -18,6 +18,7 @@ from command_line import edgekit, refused
 from firmware_folder import BOARDS, LISTENER, export_folder, processes_with, set_main, wait_until
 
 from edgekit.build.process import run_logged
+from edgekit.build.tflm import TFLM_VARIABLE
 from edgekit.cli.main import run
 from edgekit.errors import TaskError
 from edgekit.mobilenet.architecture import NetworkSpec
@@ -205,10 +206,26 @@ def test_folders_that_nothing_can_be_built_from_are_refused(
     refused(capsys, "build", "--build", tmp_path / "none", words="not a build folder")
     silicon = export_folder(tiny_model, tmp_path / "silicon", "esp32s3")
     refused(capsys, "build", "--build", silicon, status=1, words="does not build for esp32s3")
-    other = export_folder(tiny_model, tmp_path / "other", "mps2-an386", "--engine", "tflm")
-    assert "--engine aot" in refused(capsys, "build", "--build", other, status=1, words="the aot engine only")
     (folder / "toolchain.cmake").unlink()
     refused(capsys, "build", "--build", folder, words="has no toolchain.cmake")
+
+
+def test_tflm_is_asked_for_where_it_is_needed_and_only_there(
+    tiny_model: bytes,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv(TFLM_VARIABLE, raising=False)
+    tflm = export_folder(tiny_model, tmp_path / "tflm", "mps2-an386", "--engine", "tflm")
+    for command in (("build",), ("flash",), ("bench", "--port", "qemu")):
+        said = refused(capsys, *command, "--build", tflm, status=1, words="TFLite Micro is needed")
+        assert "OPTIMIZED_KERNEL_DIR=cmsis_nn" in said and "--tflm" in said
+    refused(
+        capsys, "build", "--build", tflm, "--tflm", tmp_path / "none", words="no folder with TFLite Micro"
+    )
+    refused(capsys, "build", "--build", folder, "--tflm", tmp_path, words="is for the aot engine")
 
 
 def test_a_folder_of_the_users_in_the_way_is_left_alone(
