@@ -16,6 +16,9 @@ def print_build(record: BuildRecord, console: Console) -> None:
     """Print ``record``."""
     made = ", ".join((record.board, record.engine, record.kernels))
     console.print(Text(f"Built for {made} in {record.seconds:.1f} s with {_tools(record)}"))
+    if record.tflm is not None:
+        commit = f", commit {record.tflm.commit[:12]}" if record.tflm.commit else ""
+        console.print(Text(f"TFLite Micro: {record.tflm.library}, SHA-256 {record.tflm.sha256[:12]}{commit}"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("", "Predicted", "Measured", "Limit"):
         table.add_column(title, justify="right" if title else "left")

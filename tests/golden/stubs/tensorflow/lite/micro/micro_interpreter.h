@@ -15,6 +15,7 @@
 struct TfLiteTensor {
   union {
     uint8_t* uint8;
+    int8_t* int8;
   } data;
 };
 
