@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -40,6 +41,7 @@ from edgekit.wire.text import exact_thousandths
 Advance = Callable[[int, int], None]
 """Told how many of the job's steps are done, and how many there are in all."""
 
+_DIGEST: Final = re.compile("[0-9a-f]{16}")
 _FLASH_AGAIN: Final = (
     "Flash the firmware of this build folder, or name the folder of what is on the device with --build."
 )
@@ -233,8 +235,7 @@ def run_text_job(
     name = client.connect()
     _, model_id = client.profile()
     if name == Settings().vendor:
-        # Only edgekit's own firmware is known to tell the model's SHA-256.
-        _check_model(model_id, job.model)
+        _check_model_id(model_id, job)
     values: list[float] = []
     mismatches: list[Mismatch] = []
     done = 0
@@ -283,6 +284,19 @@ def _check_model(on_device: str, model: bytes) -> None:
         raise TaskError(
             f"The device runs another model: its SHA-256 begins with {on_device}, not {digest[: len(on_device)]}.",
             _FLASH_AGAIN,
+        )
+
+
+def _check_model_id(on_device: str, job: Job) -> None:
+    """Check what edgekit's firmware calls its model: the first digits of the SHA-256, or a name that it was given."""
+    expected = job.project.model_id if job.project else None
+    if on_device == expected:
+        return
+    if _DIGEST.fullmatch(on_device):
+        _check_model(on_device, job.model)
+    elif expected is not None:
+        raise TaskError(
+            f"The device's model is called {on_device!r}, the build folder's {expected!r}.", _FLASH_AGAIN
         )
 
 

@@ -114,6 +114,11 @@ class ProjectSpec:
     budget: BudgetRecord | None = None
     model_id: str | None = None
 
+    @property
+    def model_name(self) -> str:
+        """What the device calls the model in the text protocol."""
+        return self.model_id or self.model_sha256[:16]
+
     def __post_init__(self) -> None:
         for what, indices in (("input", self.graph.inputs), ("output", self.graph.outputs)):
             _check_port(what, [self.graph.tensors[i] for i in indices])
@@ -158,6 +163,7 @@ class ProjectSpec:
             self.plan,
             self.arena_bytes,
             self.input_offset,
+            self.model_name,
         )
         digest = hashlib.sha256(repr((settings, self.labels)).encode())
         for content in (self.model, self.golden_inputs.tobytes(), self.golden_outputs.tobytes()):
@@ -257,6 +263,7 @@ def _record(spec: ProjectSpec, files: dict[str, bytes | str]) -> FirmwareProject
         flash=spec.flash,
         budget=spec.budget,
         build=spec.build_id,
+        model_id=spec.model_name,
         edgekit_version=__version__,
         files={path: hashlib.sha256(_as_bytes(files[path])).hexdigest() for path in sorted(files)},
     )

@@ -133,6 +133,8 @@ class FirmwareProject(_Frozen):
         The SDK that the sources are written for.
     build:
         What the firmware tells as its build id; ``None`` if that was not kept.
+    model_id:
+        What it calls the model in the text protocol, likewise.
     latency_ms:
         The prediction that bench compares with; ``None`` when there is none.
     files:
@@ -155,6 +157,7 @@ class FirmwareProject(_Frozen):
     flash: ImageSizeRecord | None = None
     budget: BudgetRecord | None = None
     build: Annotated[str, Field(max_length=24)] | None = None
+    model_id: Annotated[str, Field(max_length=32)] | None = None
     edgekit_version: str
     files: Mapping[RelativePath, Sha256]
 

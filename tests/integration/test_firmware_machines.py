@@ -1,4 +1,4 @@
-"""The aot firmware on every emulated machine over a real pseudo-terminal: 20 inputs bit-exact, a changed weight found."""
+"""The aot firmware on every emulated machine over a pseudo-terminal: 20 inputs bit-exact, a changed weight found."""
 
 from __future__ import annotations
 

@@ -135,6 +135,17 @@ def test_the_commands_of_both_modes_give_the_hosts_results_for_the_trained_model
     replay(vww, folder, range(1), range(1, 2))
 
 
+def test_bench_knows_a_model_by_the_name_that_it_was_given(
+    tiny_model: bytes, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export_folder(tiny_model, folder, BOARD, "--model-id", "vww01")
+    other = export_folder(tiny_model, tmp_path / "other", BOARD, "--model-id", "kws01")
+    with emulated_board(folder) as port:
+        bench = ["bench", "--port", port, "--mlperf", "--runs", "1", "--build"]
+        assert run([*bench, str(folder)]) == 0
+        refused(capsys, *bench, other, words="'vww01'", status=1)
+
+
 @pytest.mark.parametrize("name", ["", "vww 01", "a]", "100%", "ä", "x" * 33])
 def test_a_model_id_that_the_protocol_cannot_carry_is_refused(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
