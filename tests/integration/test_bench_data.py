@@ -275,3 +275,20 @@ def test_after_an_interrupt_the_device_answers_the_next_host(build: Path, images
         assert process.returncode == 130 and "Interrupted" in said and "Traceback" not in said
         assert not (build / "bench.json").exists()
         assert bench(build, device.port, "--data", str(images), "--limit", "3")["ok"] is True
+
+
+@posix
+def test_an_emulated_board_counts_instructions_next_to_those_predicted(
+    model: bytes, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = labelled(model, tmp_path)
+    record = bench(folder, "qemu", "--data", str(images), "--limit", "6", "--profile")
+    assert record["latency"]["unit"] == "instructions" and record["selftest"] == "passed"
+    assert record["outputs"] == {"compared": 6, "mismatched": 0}
+    assert record["top1"]["value"] == record["top1"]["host"]
+    assert record["latency"]["median"] == pytest.approx(record["predicted_instructions"], rel=0.1)
+    profile = record["profile"]
+    assert profile["whole"] == pytest.approx(record["latency"]["median"], rel=0.02)
+    assert 0.98 < profile["sum"] / profile["whole"] <= 1
+    printed = capsys.readouterr().err
+    assert "instr./Mult-Add" in printed and "instructions, under emulation: no time" in printed
