@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
 import pytest
+from command_line import write_image_classes
+from firmware_folder import processes_with
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -65,6 +69,23 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel, cwd=folder.parent
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return python
+
+
+@pytest.fixture(scope="module")
+def beside_tensorflow(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The python of an environment that has the wheel, and all else from the one that runs the tests."""
+    if importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow is not installed")
+    folder = tmp_path_factory.mktemp("beside") / "venv"
+    made = run(sys.executable, "-m", "venv", folder, cwd=folder.parent)
+    assert made.returncode == 0, made.stdout + made.stderr
+    python = folder / "bin" / "python"
+    done = run(python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", wheel, cwd=folder.parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # Of a folder that is named so, the files that make an editable install are not followed.
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "beside.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     return python
 
 
@@ -156,3 +177,28 @@ def test_what_needs_tensorflow_says_how_to_get_it(installed: Path, elsewhere: Pa
     assert "edgekit-mcu[convert]" in done.stderr
     shutil.rmtree(elsewhere / "edgekit-build", ignore_errors=True)
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+def test_fit_flash_and_bench_in_a_row_in_an_empty_folder(beside_tensorflow: Path, elsewhere: Path) -> None:
+    images = write_image_classes(elsewhere.parent / "images")
+    edgekit = beside_tensorflow.with_name("edgekit")
+    where = run(beside_tensorflow, "-c", "import edgekit; print(edgekit.__file__)", cwd=elsewhere)
+    assert where.stdout.startswith(str(beside_tensorflow.parents[1])), where.stdout + where.stderr
+    limits = ("--grid", "fine", "--channels", "1", "--ram", "8KB", "--max-latency", "60ms")
+    fit = ("fit", "--board", "mps2-an386", *limits, "--data", images, "--epochs", "1")
+    try:
+        for command in (fit, ("flash",), ("bench",), ("flash", "--stop"), ("bench", "--port", "qemu")):
+            done = run(edgekit, *command, cwd=elsewhere)
+            assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+            if command[0] == "bench":
+                assert "OK: all 5 outputs equal the host's." in done.stderr
+    finally:
+        run(edgekit, "flash", "--stop", cwd=elsewhere)
+    assert not processes_with(elsewhere)
+    assert [path.name for path in elsewhere.iterdir()] == ["edgekit-build"]
+    built = elsewhere / "edgekit-build"
+    assert json.loads((built / "fit.json").read_text())["chosen"]["engine"] == "aot"
+    assert json.loads((built / "bench.json").read_text())["latency"]["unit"] == "instructions"
+    # What was built, with what, from where: nothing of the checkout.
+    assert str(ROOT) not in (built / "build.log").read_text()
