@@ -25,6 +25,7 @@ from bench_exact import (
     on_cortex_m4,
     wheel_points,
 )
+from bench_firmware import firmware_section
 from bench_line import line_section
 from bench_process import RUNS, ProcessCost, measure_processes
 from bench_rows import Row, make_console, print_rows
@@ -218,6 +219,7 @@ def main() -> int:
         )
         rows += target_section(console, models)
         rows += line_section(console, models)
+        rows += firmware_section(console, models)
         specs = conversion_points(quick)
         converted = [convert(spec, tflm_available()) for spec in _tracked(specs, "Converting")]
         title = "Predicted against converted with TensorFlow, 10 classes, random weights"
