@@ -30,6 +30,7 @@ from bench_line import line_section
 from bench_process import RUNS, ProcessCost, measure_processes
 from bench_rows import Row, make_console, print_rows
 from bench_target import target_section
+from bench_vww import MODELS
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -47,7 +48,6 @@ from edgekit.tflite.tflm import tflm_available
 from edgekit.tflite.writer import write_model
 from edgekit.units import format_size
 
-ROOT = Path(__file__).resolve().parent.parent
 BOARD = "esp32s3"
 BASELINE = 'python -c "import numpy"'
 EXACT = "0 B off"
@@ -207,7 +207,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="only the 4 corner points of each grid")
     quick = parser.parse_args().quick
     console = make_console()
-    models = Path(os.environ.get("EDGEKIT_TEST_MODELS", ROOT.parent / "shared" / "models"))
+    models = MODELS
     if not models.is_dir():
         console.print(f"Trained models are not at {models} (set EDGEKIT_TEST_MODELS); going without them.")
     start = time.monotonic()

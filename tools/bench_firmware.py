@@ -11,18 +11,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench_rows import Row, make_console, print_rows
+from bench_vww import MODELS, ROOT, vww
 from rich.console import Console
 
 from edgekit.cli.main import show_error
 from edgekit.errors import EdgekitError, TaskError
-from edgekit.mobilenet.architecture import NetworkSpec
-from edgekit.tflite.writer import write_model
 
-ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from aot_networks import random_network  # noqa: E402
-from firmware_core import RAM_LIMIT, TEXT_LIMIT, measure_core  # noqa: E402
+from firmware_core import RAM_LIMIT, TEXT_LIMIT, measure_core
 
 BOARD = "mps2-an386"
 RUNS = 50
@@ -83,23 +80,14 @@ def _timed(place: str, *words: str) -> float:
 
 def firmware_section(console: Console, models: Path) -> list[Row]:
     """Measure with VWW, or a network of its shape where it is missing, print the table and return the rows."""
-    path = models / "vww_96_int8.tflite"
-    if path.exists():
-        name, model = "VWW", path.read_bytes()
-    else:
-        name, model = (
-            "0.25/96",
-            write_model(random_network(NetworkSpec("mobilenet_v1", 0.25, 96, 3, 2), seed=1)),
-        )
-    rows = [*size_rows(), *time_rows(name, model)]
+    rows = [*size_rows(), *time_rows(*vww(models))]
     return print_rows(console, f"Firmware and bench, on {os.cpu_count()} CPUs", rows)
 
 
 def main() -> int:
     """Measure, print the table and return the exit status."""
-    models = Path(os.environ.get("EDGEKIT_TEST_MODELS", ROOT.parent / "shared" / "models"))
     try:
-        rows = firmware_section(make_console(), models)
+        rows = firmware_section(make_console(), MODELS)
     except EdgekitError as error:
         show_error(error)
         return 1

@@ -13,22 +13,19 @@ from math import prod
 from pathlib import Path
 
 from bench_rows import Row, print_rows
+from bench_vww import ROOT, vww
 from rich.console import Console
 
 from edgekit.bench.client import Client
 from edgekit.bench.line import open_line
 from edgekit.codegen.record import load_project
 from edgekit.flash.board import emulated_board
-from edgekit.mobilenet.architecture import NetworkSpec
-from edgekit.tflite.writer import write_model
 
-ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from aot_networks import random_network  # noqa: E402
-from firmware_folder import export_folder  # noqa: E402
-from firmware_posix import build_posix, running  # noqa: E402
-from paced_wire import BITS, paced_wire  # noqa: E402
+from firmware_folder import export_folder
+from firmware_posix import build_posix, running
+from paced_wire import BITS, paced_wire
 
 BOARD = "mps2-an386"
 SHARE = 0.9
@@ -38,9 +35,7 @@ RATES = (115_200, 921_600)
 
 def load_rows(models: Path) -> Iterator[Row]:
     """Measure the binary load of VWW's input, or of one as large, into the firmware as a process and in QEMU."""
-    trained = models / "vww_96_int8.tflite"
-    spec = NetworkSpec("mobilenet_v1", 0.25, 96, classes=2)
-    model = trained.read_bytes() if trained.exists() else write_model(random_network(spec, seed=1))
+    _, model = vww(models)
     with tempfile.TemporaryDirectory(prefix="edgekit-bench-") as name:
         with redirect_stderr(StringIO()):  # what it says of the model is said elsewhere
             folder = export_folder(model, Path(name, "build"), BOARD)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from statistics import median
 
 import numpy as np
 from bench_rows import Row, make_console, print_rows
+from bench_vww import MODELS, ROOT, vww
 from rich.console import Console
 from rich.table import Table
 
@@ -28,18 +28,15 @@ from edgekit.codegen.aot import render_aot
 from edgekit.errors import EdgekitError
 from edgekit.files import write_atomic
 from edgekit.latency.work import op_work
-from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.tflite.graph import Graph, Op
 from edgekit.tflite.interpreter import HostInterpreter
 from edgekit.tflite.macs import op_mult_adds
 from edgekit.tflite.reader import read_graph
-from edgekit.tflite.writer import write_model
 
-ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from aot_networks import random_inputs, random_network  # noqa: E402
-from aot_target import TargetRun, build_harness, model_sources, run_harness  # noqa: E402
+from aot_networks import random_inputs
+from aot_target import TargetRun, build_harness, model_sources, run_harness
 
 INPUTS = 5
 CSV_COLUMNS = (
@@ -260,12 +257,7 @@ def operator_csv(all_figures: Sequence[Figures]) -> str:
 
 def target_section(console: Console, models: Path) -> list[Row]:
     """Measure VWW, or a network of its shape where it is missing, print the tables and return the rows."""
-    path = models / "vww_96_int8.tflite"
-    if path.exists():
-        figures = measure("VWW", path.read_bytes())
-    else:
-        spec = NetworkSpec("mobilenet_v1", 0.25, 96, 3, 2)
-        figures = measure("0.25/96 with random weights", write_model(random_network(spec, seed=1)))
+    figures = measure(*vww(models))
     compiler = compiler_version(get_core(M4F.core))
     title = f"aot engine, {figures.name}, measured: instructions under emulation, not cycles ({compiler})"
     shown = print_rows(console, title, rows(figures))
@@ -286,11 +278,10 @@ def main() -> int:
     parser.add_argument("--csv", type=Path, help="write the instructions of every operator there")
     arguments = parser.parse_args()
     console = make_console()
-    models = Path(os.environ.get("EDGEKIT_TEST_MODELS", ROOT.parent / "shared" / "models"))
     try:
         if not arguments.model and not arguments.csv:
-            return 1 if any(row.met is False for row in target_section(console, models)) else 0
-        paths = arguments.model or [models / "vww_96_int8.tflite"]
+            return 1 if any(row.met is False for row in target_section(console, MODELS)) else 0
+        paths = arguments.model or [MODELS / "vww_96_int8.tflite"]
         measured = [measure(path.stem, path.read_bytes()) for path in paths]
         for figures in measured:
             console.print(operator_table(figures))
