@@ -1,7 +1,8 @@
 """Flash that the code takes beside the model: engine and kernels, edgekit's firmware core, the SDK.
 
-TFLite Micro's engine and kernels are measured text sizes (GCC 12.2, Cortex-M4F, MobileNet's operators, -DNDEBUG,
-INT8-only registrations): 42.9 KB with reference kernels, 54.9 KB with CMSIS-NN. The aot engine's functions are
+TFLite Micro's engine and kernels are measured text sizes (tflite-micro of 2026-08 as release_with_logs, GCC 12.2,
+Cortex-M4F, MobileNet's operators, INT8-only registrations), with what they take of libgcc and libm and without what they
+take of the C library: 54.4 KB with reference kernels, 67.2 KB with CMSIS-NN. The aot engine's functions are
 measured one by one in ``code_sizes.toml`` beside this module. The rest are estimates until an image is built.
 """
 
@@ -21,10 +22,10 @@ CODE_SIZES_FILE: Final = Path(__file__).with_name("code_sizes.toml")
 _KB: Final = 1024
 
 _ENGINE: Final[Mapping[KernelLibrary, int]] = {
-    "reference": 43 * _KB,
-    "cmsis_nn": 55 * _KB,
-    "cmsis_nn_dsp": 55 * _KB,
-    "cmsis_nn_mve": 60 * _KB,
+    "reference": 55 * _KB,
+    "cmsis_nn": 68 * _KB,
+    "cmsis_nn_dsp": 68 * _KB,
+    "cmsis_nn_mve": 73 * _KB,
     "esp_nn": 60 * _KB,
     "esp_nn_s3": 80 * _KB,
     "esp_nn_p4": 80 * _KB,
