@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgekit.build.lock import LOCK_FILE
 from edgekit.cli.main import run
 
 
@@ -57,8 +58,9 @@ def check_refusal(text: str, words: str = "", hint: bool = True) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file below ``folder`` with its content."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Return every file below ``folder`` with its content, but for the lock, which is always empty."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != LOCK_FILE]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def write_image_classes(root: Path, count: int = 20) -> Path:
