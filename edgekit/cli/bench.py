@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 import click
 
 from edgekit.cli.params import DEFAULT_BUILD, TIME
+from edgekit.cli.subject import Subject, find_subject, open_subject
 from edgekit.errors import EdgekitError, InputError
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from edgekit.bench.cases import Case
     from edgekit.bench.job import Job
-    from edgekit.bench.line import Line
     from edgekit.bench.record import BenchRecord
     from edgekit.codegen.record import FirmwareProject
     from edgekit.tflite.graph import Graph
@@ -30,18 +28,6 @@ _DEFAULT_BAUD: Final = 115_200
 _DEFAULT_RUNS: Final = 20
 _DEFAULT_INPUTS: Final = 5
 _DEFAULT_IMAGES: Final = 200
-_EMULATED: Final = "qemu"
-"""The port that means an emulated board, started for this."""
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """What is benched: the port (or :data:`_EMULATED`), the model, and the build folder if there is one."""
-
-    port: str
-    model: bytes
-    build: Path | None
-    project: FirmwareProject | None
 
 
 @click.command("bench")
@@ -149,7 +135,7 @@ def command(
     from edgekit.tflite.interpreter import HostInterpreter
     from edgekit.tflite.reader import read_graph
 
-    subject = _subject(port, build, model)
+    subject = find_subject(port, build, model)
     interpreter = HostInterpreter(subject.model)
     if data is not None:
         cases = _images(subject, interpreter, data, limit or _DEFAULT_IMAGES, seed)
@@ -231,41 +217,7 @@ def host_arena(model: bytes) -> int | None:
         return None
 
 
-def _subject(port: str | None, build: Path | None, model: Path | None) -> _Subject:
-    """Find the model, the build folder and the port that the options mean."""
-    from edgekit.codegen.record import load_model, load_project
-    from edgekit.device.line.protocol_host import SCHEME, model_path
-    from edgekit.files import read_bytes
-    from edgekit.flash.board import port_of
-    from edgekit.tflite.interpreter import check_foreign
-    from edgekit.tflite.reader import MAX_MODEL_BYTES, read_graph
-
-    if model is None and build is None and port is not None and port.lower().startswith(SCHEME):
-        model = model_path(port)
-    if build is None and (model is None or port in (None, _EMULATED)):
-        build = DEFAULT_BUILD
-    project = load_project(build) if build is not None else None
-    if port is None:
-        assert build is not None
-        port = port_of(build)
-    if model is not None:
-        content = read_bytes(model, "model", MAX_MODEL_BYTES)
-        if build is not None and project is not None and content != load_model(build, project):
-            raise InputError(
-                f"{model} is not the model of the build folder {build}.", "Leave out --model or --build."
-            )
-        read_graph(content)
-        check_foreign(content)
-    else:
-        assert build is not None and project is not None
-        model = build / project.model.file
-        content = load_model(build, project)
-    if port == "host":
-        port = f"{SCHEME}{quote(str(model.resolve()))}"
-    return _Subject(port, content, build, project)
-
-
-def _cases(subject: _Subject, interpreter: HostInterpreter, count: int, seed: int) -> list[Case]:
+def _cases(subject: Subject, interpreter: HostInterpreter, count: int, seed: int) -> list[Case]:
     from edgekit.bench.cases import make_cases
     from edgekit.codegen.golden import GOLDEN_FILE, load_golden
 
@@ -275,7 +227,7 @@ def _cases(subject: _Subject, interpreter: HostInterpreter, count: int, seed: in
     return make_cases(interpreter, count, seed, golden)
 
 
-def _images(subject: _Subject, interpreter: HostInterpreter, data: Path, limit: int, seed: int) -> list[Case]:
+def _images(subject: Subject, interpreter: HostInterpreter, data: Path, limit: int, seed: int) -> list[Case]:
     """Read labelled images and let the host classify them."""
     from edgekit.bench.images import check_labels, choose_images, image_cases, image_size
     from edgekit.report.console import stderr_console
@@ -299,14 +251,14 @@ def _images(subject: _Subject, interpreter: HostInterpreter, data: Path, limit: 
         return image_cases(interpreter, folder, dataset, labels, project.input.offset, advance)
 
 
-def _run(subject: _Subject, job: Job, interpreter: HostInterpreter, mlperf: bool, baud: int) -> BenchRecord:
+def _run(subject: Subject, job: Job, interpreter: HostInterpreter, mlperf: bool, baud: int) -> BenchRecord:
     """Open the line, run the job behind a progress bar, and close the line whatever happens."""
     from edgekit.bench.job import run_job, run_text_job
     from edgekit.device.host import pixel_offset, tensor_of
     from edgekit.report.console import stderr_console
 
     with (
-        _line(subject, baud) as line,
+        open_subject(subject, baud) as line,
         _progress(stderr_console(), "Running on the device", job.steps) as advance,
     ):
         if not mlperf:
@@ -315,27 +267,6 @@ def _run(subject: _Subject, job: Job, interpreter: HostInterpreter, mlperf: bool
         if subject.project is not None:
             offset = -subject.project.input.offset
         return run_text_job(line, job, tensor_of(interpreter.outputs[0]), offset, advance)
-
-
-@contextmanager
-def _line(subject: _Subject, baud: int) -> Iterator[Line]:
-    """Open the line to the device, having started an emulated one for it where that is asked for."""
-    from edgekit.bench.line import open_line
-    from edgekit.flash.board import emulated_board
-    from edgekit.report.build import print_build
-    from edgekit.report.console import stderr_console
-
-    with ExitStack() as stack:
-        port = subject.port
-        if port == _EMULATED:
-            assert subject.build is not None
-            console = stderr_console()
-            port = stack.enter_context(
-                emulated_board(subject.build, lambda build: print_build(build, console))
-            )
-        line = open_line(port, baud)
-        stack.callback(line.close)
-        yield line
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from edgekit.bench.record import BenchRecord, OpRecord, ProfileRecord
 from edgekit.device.host import HOST_BOARD
 from edgekit.units import format_millions, format_ms, format_size
 
+_SHOWN = 5
+
 
 def print_bench(record: BenchRecord, console: Console) -> None:
     """Print ``record``."""
@@ -40,9 +42,6 @@ def print_bench(record: BenchRecord, console: Console) -> None:
     if record.ops is not None and record.profile is not None:
         _print_profile(record, record.ops, record.profile, console)
     _print_verdict(record, console)
-
-
-_SHOWN = 5
 
 
 def _print_verdict(record: BenchRecord, console: Console) -> None:

@@ -1,8 +1,8 @@
 """Flash that the code takes beside the model: engine and kernels, edgekit's firmware core, the SDK.
 
 TFLite Micro's engine and kernels are measured text sizes (tflite-micro of 2026-08 as release_with_logs, GCC 12.2,
-Cortex-M4F, MobileNet's operators, INT8-only registrations), with what they take of libgcc and libm and without what they
-take of the C library: 54.4 KB with reference kernels, 67.2 KB with CMSIS-NN. The aot engine's functions are
+Cortex-M4F, MobileNet's operators, INT8-only registrations), with what they take of libgcc and libm and without what
+they take of the C library: 54.4 KB with reference kernels, 67.2 KB with CMSIS-NN. The aot engine's functions are
 measured one by one in ``code_sizes.toml`` beside this module. The rest are estimates until an image is built.
 """
 
