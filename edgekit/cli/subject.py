@@ -22,7 +22,7 @@ _EMULATED: Final = "qemu"
 
 @dataclass(frozen=True)
 class Subject:
-    """What is benched: the port (or the word for an emulated board), the model, and the build folder if there is one."""
+    """What is benched: the port or the word for an emulated board, the model, and the build folder if any."""
 
     port: str
     model: bytes
