@@ -9,7 +9,7 @@ import termios
 import threading
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -52,27 +52,28 @@ def as_received(data: bytes, sent: int, received: int) -> bytes:
 class _Direction:
     """One direction of the wire."""
 
-    def __init__(self, source: int, target: int) -> None:
-        self.source, self.target = source, target
+    def __init__(self, source: int, target: int, rates: Callable[[], tuple[int, int]]) -> None:
+        self._source, self._target, self._rates = source, target, rates
         self._free_at = time.monotonic()
 
-    def carry(self, sent: int, received: int) -> None:
+    def carry(self) -> None:
         """Let pass what the wire has had time for since it was last free."""
         now = time.monotonic()
-        count = int((now - self._free_at) * sent / BITS)
+        count = int((now - self._free_at) * self._rates()[0] / BITS)
         if count == 0:
             return
         try:
-            data = os.read(self.source, count)
+            data = os.read(self._source, count)
         except BlockingIOError:
             data = b""
+        sent, received = self._rates()  # a host that has set its rate meanwhile has sent with that
         # A wire that had nothing to carry does not catch up later.
         self._free_at = now if len(data) < count else self._free_at + len(data) * BITS / sent
         if data and sent != received:
             data = as_received(data, sent, received)
         while data:
-            select.select([], [self.target], [], 1.0)
-            data = data[os.write(self.target, data) :]
+            select.select([], [self._target], [], 1.0)
+            data = data[os.write(self._target, data) :]
 
 
 class PacedWire:
@@ -82,15 +83,14 @@ class PacedWire:
     """
 
     def __init__(self, device: str, baud: int) -> None:
-        self.baud = baud
         self._device = _open_device(device)
         self._host, self._end = os.openpty()
         tty.setraw(self._end)
         self.port = os.ttyname(self._end)
         for descriptor in (self._device, self._host):
             os.set_blocking(descriptor, False)
-        self._down = _Direction(self._host, self._device)
-        self._up = _Direction(self._device, self._host)
+        self._down = _Direction(self._host, self._device, lambda: (self._host_baud(), baud))
+        self._up = _Direction(self._device, self._host, lambda: (baud, self._host_baud()))
         self._going = True
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -107,10 +107,9 @@ class PacedWire:
 
     def _run(self) -> None:
         while self._going:
-            host = self._host_baud()
             try:
-                self._down.carry(host, self.baud)
-                self._up.carry(self.baud, host)
+                self._down.carry()
+                self._up.carry()
             except OSError:
                 return
             time.sleep(_SLICE_S)
