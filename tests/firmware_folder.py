@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 
+import numpy as np
+
 from edgekit.cli.main import run
+from edgekit.codegen.record import load_project
+from edgekit.tflite.interpreter import HostInterpreter
 
 BOARDS = ("mps2-an385", "mps2-an386", "mps2-an500", "mps3-an547")
 
@@ -45,6 +51,20 @@ def export_folder(model: bytes, folder: Path, board: str = "mps2-an386", *extra:
     path.write_bytes(model)
     run(["export", str(path), "--board", board, "--engine", "aot", "-o", str(folder), *extra])
     return folder
+
+
+def expected_output(folder: Path, data: bytes) -> bytes:
+    """Return what the model of a build folder makes of an input, by the host's interpreter."""
+    interpreter = HostInterpreter((folder / "model.tflite").read_bytes())
+    shape = interpreter.inputs[0].shape
+    interpreter.set_inputs([np.frombuffer(data, np.int8).reshape(shape)])
+    interpreter.invoke()
+    return interpreter.output_bytes()
+
+
+def random_input(folder: Path, seed: int) -> bytes:
+    """Return an input for the model of a build folder."""
+    return random.Random(seed).randbytes(prod(load_project(folder).input.shape))
 
 
 def set_main(folder: Path, text: str) -> None:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import serial
-from fake_lines import Faults
 
 from edgekit.resources import resource_dir
 
@@ -64,7 +60,7 @@ class Running:
 
     def reset(self) -> None:
         """Press the reset button."""
-        os.kill(self._process.pid, signal.SIGUSR1)
+        os.kill(self.pid, signal.SIGUSR1)
 
     @property
     def pid(self) -> int:
@@ -92,30 +88,3 @@ def running(program: Path, *arguments: str) -> Iterator[Running]:
             device.check()
         finally:
             process.kill()
-
-
-class FaultyPort:
-    """A real port on which bytes are hit in both directions; ``before_write`` is called with what is to be sent."""
-
-    def __init__(self, path: str, faults: Faults, seed: int) -> None:
-        self.faults = faults
-        self.random = random.Random(seed)
-        self._port = serial.serial_for_url(path, timeout=0.05)
-
-    @property
-    def in_waiting(self) -> int:
-        return int(self._port.in_waiting)
-
-    def read(self, size: int = 1, /) -> bytes:
-        return self.faults.mangle(self._port.read(size), self.random)
-
-    def write(self, data: bytes, /) -> int:
-        self.before_write(data)
-        self._port.write(self.faults.mangle(data, self.random))
-        return len(data)
-
-    def before_write(self, data: bytes) -> None:
-        """Do nothing; others reset the device here."""
-
-    def close(self) -> None:
-        self._port.close()

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,8 +100,10 @@ def start_emulator(
 
 
 @contextmanager
-def emulated(machine: Machine, image: Path, log: Path) -> Iterator[Emulated]:
+def emulated(machine: Machine, image: Path, log: Path, options: Sequence[str] = ()) -> Iterator[Emulated]:
     """Start ``image`` on ``machine`` and end it with the block: after Ctrl-C, a signal or an error as well.
+
+    ``options`` are the emulator's own, added to those that every board is started with.
 
     Raises
     ------
@@ -109,7 +111,7 @@ def emulated(machine: Machine, image: Path, log: Path) -> Iterator[Emulated]:
         As :func:`start_emulator`.
     """
     with signals_unwind(), contextlib.ExitStack() as stack:
-        process = _launch(machine, image, log, in_child=dies_with_parent())
+        process = _launch(machine, image, log, in_child=dies_with_parent(), options=options)
         stack.callback(_end, process)
         yield _boot(process, machine, log, BOOT_S, stack)
 
@@ -121,9 +123,10 @@ def _launch(
     *,
     waits: bool = False,
     in_child: Callable[[], None] | None = None,
+    options: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
     command = emulator_command(machine, image.resolve(), "chardev:line", reboot=True)
-    command += [*_LINE, "-qmp", "stdio", "-S"]
+    command += [*_LINE, "-qmp", "stdio", "-S", *options]
     executable = None
     if waits:
         # It has the emulator's name from the beginning, and so the same identity.

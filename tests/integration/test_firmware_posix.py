@@ -10,18 +10,15 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import serial
 from aot_networks import random_network
-from conversations import WORDS, conversation
-from fake_lines import Faults
-from firmware_folder import export_folder
-from firmware_posix import SANITIZED, FaultyPort, Running, build_posix, running
+from conversations import conversation
+from firmware_folder import export_folder, random_input
+from firmware_posix import SANITIZED, Running, build_posix, running
 
 from edgekit.bench.client import Client
 from edgekit.bench.line import Line, open_line
@@ -29,12 +26,10 @@ from edgekit.cli.main import run
 from edgekit.codegen.golden import load_golden
 from edgekit.device import Device
 from edgekit.device.host import HostEngine
-from edgekit.errors import TaskError
 from edgekit.mobilenet.architecture import NetworkSpec
-from edgekit.tflite.interpreter import HostInterpreter
 from edgekit.tflite.writer import write_model
 from edgekit.wire import declaration as d
-from edgekit.wire.frames import decode, encode
+from edgekit.wire.frames import decode
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
 
@@ -64,19 +59,6 @@ def bench(folder: Path, port: str, *extra: str) -> tuple[int, dict[str, object]]
     status = run(["bench", "--port", port, "--build", str(folder), "--runs", "20", "--inputs", "20", *extra])
     record: dict[str, object] = json.loads((folder / "bench.json").read_text())
     return status, record
-
-
-def expected(folder: Path, data: bytes) -> bytes:
-    interpreter = HostInterpreter((folder / "model.tflite").read_bytes())
-    shape = interpreter.inputs[0].shape
-    interpreter.set_inputs([np.frombuffer(data, np.int8).reshape(shape)])
-    interpreter.invoke()
-    return interpreter.output_bytes()
-
-
-def random_input(folder: Path, seed: int) -> bytes:
-    shape = json.loads((folder / "project.json").read_text())["input"]["shape"]
-    return random.Random(seed).randbytes(int(np.prod(shape)))
 
 
 @pytest.mark.parametrize("name", ["firmware", "sanitized"])
@@ -221,114 +203,6 @@ def test_the_device_in_c_answers_as_the_device_in_python_does(seed: int, tiny: P
                 assert list(map(without_times, got)) == list(map(without_times, wanted)), message
             time.sleep(0.1)
             assert port.in_waiting == 0
-
-
-def test_ten_thousand_random_commands_do_no_harm(tiny: Path) -> None:
-    source = random.Random(7)
-    words = (*WORDS, b"infer", b"1", b"2", b"timestamp", b"\r\n", b"ek", b"results", b"help")
-    with running(tiny / "sanitized") as device:
-        with serial.Serial(device.port, timeout=0) as port:
-            for _ in range(10_000):
-                line = b" ".join(source.choices(words, k=source.randrange(5)))
-                if source.random() < 0.2:
-                    line = source.randbytes(source.randrange(80))
-                if source.random() < 0.02:
-                    line = b"x" * source.randrange(2000)
-                port.write(line + b"%")
-                port.read(65536)
-                device.check()
-        assert connected(device)[0].run(bytes(108), runs=1, warmup=0).output == expected(tiny, bytes(108))
-
-
-RATES = ({"drop": 1e-3}, {"double": 1e-3}, {"flip": 1e-3}, {"swap": 1e-3}, {"insert": 1e-3})
-
-
-@pytest.mark.parametrize("rates", RATES, ids=lambda rates: str(next(iter(rates))))
-def test_on_a_bad_line_a_result_is_right_or_there_is_none(rates: dict[str, float], larger: Path) -> None:
-    with running(larger / "sanitized") as device:
-        port = FaultyPort(device.port, Faults(**rates), seed=11)
-        client = Client(Line(port, "faulty"), seed=5)
-        right = 0
-        for seed in range(6):
-            data = random_input(larger, seed)
-            try:
-                client.connect()
-                result = client.run(data, runs=2, warmup=1)
-            except TaskError:
-                continue
-            assert result.output == expected(larger, data)
-            right += 1
-        assert right >= 3
-        port.faults = Faults()
-        client.connect()
-        data = random_input(larger, 99)
-        assert client.run(data, runs=1, warmup=0).output == expected(larger, data)
-
-
-class ResettingPort(FaultyPort):
-    """A port that resets the device before, within or after one message out of eight."""
-
-    def __init__(self, path: str, reset: Callable[[], None], seed: int) -> None:
-        super().__init__(path, Faults(), seed)
-        self._reset = reset
-        self.resets = 0
-
-    def before_write(self, data: bytes) -> None:
-        if self.random.random() < 1 / 8:
-            cut = self.random.randrange(len(data) + 1)
-            self._port.write(data[:cut])
-            time.sleep(self.random.choice([0, 0, 0.002, 0.02]))
-            self.resets += 1
-            self._reset()
-
-
-def test_a_device_that_is_reset_in_between_gives_no_wrong_result(larger: Path) -> None:
-    with running(larger / "sanitized") as device:
-        port = ResettingPort(device.port, device.reset, seed=2)
-        client = Client(Line(port, "resetting"), seed=5)
-        for seed in range(6):
-            device.check()
-            data = random_input(larger, seed)
-            try:
-                client.connect()
-                result = client.run(data, runs=3, warmup=1)
-            except TaskError:
-                continue
-            assert result.output == expected(larger, data)
-        assert port.resets > 3
-        port.close()
-        data = random_input(larger, 99)
-        assert connected(device)[0].run(data, runs=1, warmup=0).output == expected(larger, data)
-
-
-def test_a_second_host_on_the_line_spoils_no_result(larger: Path) -> None:
-    with running(larger / "sanitized") as device:
-        port = FaultyPort(device.port, Faults(), seed=1)
-        other = os.open(device.port, os.O_RDWR | os.O_NOCTTY)
-        source = random.Random(4)
-        intruding = (
-            b"db load 5%",
-            b"infer 2 0%",
-            encode(d.Type.LOAD, 77, d.Load(3072, 1).pack(), d.COMMAND_END) + b"%",
-            encode(d.Type.SELFTEST, 78, b"", d.COMMAND_END) + b"%",
-            encode(d.Type.CANCEL, 79, b"", d.COMMAND_END) + b"%",
-        )
-
-        def intrude(_: bytes) -> None:
-            if source.random() < 0.1:
-                os.write(other, source.choice(intruding))
-
-        port.before_write = intrude  # type: ignore[method-assign]
-        client = Client(Line(port, "shared"), seed=5)
-        for seed in range(6):
-            data = random_input(larger, seed)
-            try:
-                client.connect()
-                result = client.run(data, runs=3, warmup=1)
-            except TaskError:
-                continue
-            assert result.output == expected(larger, data)
-        os.close(other)
 
 
 def test_a_host_that_goes_away_in_the_middle_is_followed_by_another(tiny: Path) -> None:
