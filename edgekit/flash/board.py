@@ -16,7 +16,7 @@ from edgekit.build.project import built_image
 from edgekit.build.record import BuildRecord
 from edgekit.codegen.record import load_project
 from edgekit.errors import InputError, TaskError
-from edgekit.files import write_atomic
+from edgekit.files import check_writable, write_atomic
 from edgekit.flash.emulated import emulated, start_emulator
 from edgekit.flash.emulator import MACHINES, Machine, find_emulator
 from edgekit.flash.processes import end_process, identity_of
@@ -62,6 +62,7 @@ def flash_board(folder: Path, built: Built | None = None) -> tuple[FlashRecord, 
     machine = machine_of(folder)
     find_emulator(machine)
     with built_image(folder, built) as build, signals_unwind():
+        check_writable(folder)
         _stop(folder)
         return _start(machine, folder, build), build
 
@@ -92,7 +93,7 @@ def _start(machine: Machine, folder: Path, build: BuildRecord) -> FlashRecord:
     except BaseException:
         if record is not None:
             end_process(record.pid, record.identity)
-        (folder / FLASH_FILE).unlink(missing_ok=True)
+        _forget(folder)
         raise
     return record
 
@@ -103,10 +104,12 @@ def stop_board(folder: Path) -> FlashRecord | None:
     Raises
     ------
     InputError
-        If the record is damaged.
+        If there is no such folder, or the record is damaged.
     TaskError
         If the emulator belongs to somebody else, or another edgekit is at work in the folder.
     """
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}.", "Name the build folder of the board with --build.")
     with folder_lock(folder):
         return _stop(folder)
 
@@ -121,8 +124,14 @@ def _stop(folder: Path) -> FlashRecord | None:
         raise TaskError(
             f"You may not end the emulator, process {record.pid}.", "Whoever started it has to."
         ) from error
-    (folder / FLASH_FILE).unlink(missing_ok=True)
+    _forget(folder)
     return record if ended else None
+
+
+def _forget(folder: Path) -> None:
+    """Remove the record; one that cannot be removed tells of a process that has ended, and does no harm."""
+    with suppress(OSError):
+        (folder / FLASH_FILE).unlink()
 
 
 def running_board(folder: Path) -> FlashRecord | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from edgekit.flash.emulated import start_emulator
 from edgekit.flash.emulator import get_machine
 from edgekit.flash.processes import identity_of
 from edgekit.flash.record import FLASH_FILE
+from edgekit.resources import resource_dir
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
 
@@ -135,7 +137,7 @@ import edgekit.flash.board as board
 from edgekit.flash.emulated import start_emulator
 
 def die(*_):
-    os.kill(os.getpid(), 9)
+    os.kill(os.getpid(), {number})
 
 def start(machine, image, log, started, **others):
     def told(pid, identity):
@@ -154,7 +156,7 @@ board.flash_board(Path({folder!r}))
 
 @pytest.mark.parametrize("step", ["started", "_send", "_wait_for_port", "_wait_until_ready"])
 def test_a_flash_that_is_killed_leaves_no_emulator_that_cannot_be_found(step: str, folder: Path) -> None:
-    script = KILLED.format(before=step == "started", step=step, folder=str(folder))
+    script = KILLED.format(before=step == "started", step=step, folder=str(folder), number=9)
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
     if step in ("started", "_send"):
@@ -183,6 +185,40 @@ def test_a_missing_emulator_is_named(
     for arguments in (["flash"], ["bench", "--port", "qemu"]):
         said = refused(capsys, *arguments, "--build", folder, status=1, words="qemu-system-arm")
         assert "apt-get install qemu-system-arm" in said
+
+
+def test_stopping_the_board_of_no_folder_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(capsys, "flash", "--stop", "--build", tmp_path / "none", words="There is no folder")
+
+
+def test_in_a_folder_that_cannot_be_written_nothing_is_started_but_what_is_built_is_benched(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(resource_dir("firmware") / "main.c", folder / "src" / "main.c")
+    assert run(["build", "--build", str(folder)]) == 0
+    mount = ["mount", "--bind", str(folder), str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a folder can only be mounted as root, and where mounting is allowed")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+        refused(capsys, "flash", "--build", folder, status=1, words="Could not write")
+        refused(capsys, "build", "--build", folder, status=1, words="Could not build")
+        command = ["bench", "--port", "qemu", "--build", str(folder), "-o", str(tmp_path / "bench.json")]
+        assert run(command) == 0
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", ["_send", "_wait_for_port", "_wait_until_ready"])
+def test_a_flash_that_is_ended_leaves_no_emulator(step: str, number: int, folder: Path) -> None:
+    script = KILLED.format(before=False, step=step, folder=str(folder), number=int(number))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode != 0
+    wait_until(lambda: not processes_with(folder))
+    assert not (folder / FLASH_FILE).exists()
 
 
 def test_a_board_that_edgekit_cannot_flash_is_refused(
