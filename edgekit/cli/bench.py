@@ -130,6 +130,7 @@ def command(
 
     from edgekit.bench.job import Job
     from edgekit.bench.record import BENCH_FILE
+    from edgekit.files import check_writable
     from edgekit.report.bench import print_bench
     from edgekit.report.console import stderr_console
     from edgekit.tflite.interpreter import HostInterpreter
@@ -154,9 +155,12 @@ def command(
         # The other engine has no interpreter whose arena could be measured here.
         host_arena=host_arena if subject.project is None or subject.project.engine == "tflm" else None,
     )
-    record = _run(subject, job, interpreter, mlperf, baud)
     if output is None and subject.build is not None:
         output = subject.build / BENCH_FILE
+    for path in (output, junit):
+        if path is not None:
+            check_writable(path.parent)
+    record = _run(subject, job, interpreter, mlperf, baud)
     print_bench(record, stderr_console())
     _write(record, output, junit)
     if output is not None:

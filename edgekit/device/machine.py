@@ -84,6 +84,7 @@ class Device:
                 self.work = None
                 work.failed()
                 return False
+            self._last_byte = self._engine.ticks()  # nobody listened meanwhile
             work.moved()
         if work.job.done >= work.job.total:
             self.work = None

@@ -158,9 +158,12 @@ def port_of(folder: Path) -> str:
     """
     record = running_board(folder)
     if record is None or record.port is None:
+        emulated = load_project(folder).board in MACHINES
         raise InputError(
             f"No board of the build folder {folder} is running, and no port is given.",
-            "Start an emulated one with `edgekit flash`, or give --port: /dev/ttyUSB0, COM5, qemu, host.",
+            "Start it with `edgekit flash`, or give --port qemu."
+            if emulated
+            else "Give --port: /dev/ttyUSB0 or COM5 for the board, host for this computer in its place.",
         )
     return record.port
 

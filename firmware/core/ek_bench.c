@@ -94,7 +94,6 @@ static void end_job(ek_event event) {
 
 static void work(void) {
   ek_job *job = &ek_device.job;
-  if (job->kind == EK_JOB_NONE) return;
   if (job->done < job->total) {
     if (!ek_device.ready || !ek_job_step()) {
       end_job(EK_FAILED);
@@ -114,7 +113,9 @@ void ek_bench_poll(void) {
   if (count) message.last_byte = now;
   for (size_t i = 0; i < count; i++) receive(bytes[i]);
   if (count == 0 && ek_device.job.kind == EK_JOB_NONE) ek_port_idle();
+  if (ek_device.job.kind == EK_JOB_NONE) return;
   work();
+  message.last_byte = ek_port_ticks();  // nobody listened meanwhile
 }
 
 void ek_device_begin(ek_job_kind kind, uint32_t request, uint32_t total) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from binascii import crc32
+from typing import Any
 
 import pytest
 from fake_lines import ToyEngine, toy_output
@@ -167,6 +168,21 @@ def test_a_text_command_stops_a_long_run() -> None:
     load_text(wired)
     wired.send("infer 1000000 0%", polls=3)
     assert wired.send("name%") == ["e-[Stopped]", "m-ready", *NAME]
+
+
+def test_what_came_before_a_long_inference_waits_for_its_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    wired = Wired()
+    load_text(wired)
+    invoke = wired.engine.invoke
+
+    def slow(*args: Any) -> None:
+        invoke(*args)
+        wired.now += 2
+
+    monkeypatch.setattr(wired.engine, "invoke", slow)
+    wired.send("infer 3 0%", polls=1)
+    wired.send("na", polls=1)
+    assert wired.send("me%") == ["e-[Stopped]", "m-ready", *NAME]
 
 
 FORGOTTEN = ["e-[Load the input first]", "m-ready"]
