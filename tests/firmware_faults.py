@@ -191,7 +191,7 @@ def longest(input_bytes: int, output_bytes: int, runs: int) -> float:
     reply, inference = d.REPLY_TIMEOUT_MS / 1000, d.INFERENCE_TIMEOUT_MS / 1000
     ask = client._TRIES * reply
     settle = ask + reply
-    connect = 3 * client.BOOT_S + reply
+    connect = 3 * client._BOOT_S + reply
     frames = -(-input_bytes // d.DATA_BYTES)
     window = d.WINDOW * d.MESSAGE_MAX / (d.BAUD / 10) + loading._SLACK_S
     load = client._RESTARTS * ((frames + 1) * (loading._STRIKES + 1) * window + settle)

@@ -29,7 +29,7 @@ from paced_wire import PacedWire, paced_wire
 from edgekit.bench import loading
 from edgekit.bench.client import Client
 from edgekit.bench.line import Line, open_line
-from edgekit.build.project import ensure_built
+from edgekit.build.project import build_project
 from edgekit.errors import TaskError
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.tflite.writer import write_model
@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = write_model(random_network(NetworkSpec("mobilenet_v1", 0.25, 32, 3, OUTPUT_BYTES), seed=3))
     path = export_folder(model, tmp_path_factory.mktemp("faults") / "build", MACHINE)
     build_posix(path, *SANITIZED, name="sanitized")
-    ensure_built(path)
+    build_project(path)
     return path
 
 
@@ -243,7 +243,7 @@ def test_a_host_at_the_wrong_rate_is_told_so(
     device: Device, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boot_s = 2.0
-    monkeypatch.setattr("edgekit.bench.client.BOOT_S", boot_s)
+    monkeypatch.setattr("edgekit.bench.client._BOOT_S", boot_s)
     with paced_wire(device.port, 115_200) as wire:
         line = open_line(wire.port, 57_600)
         start = time.monotonic()
