@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from edgekit.documents import Document, Part
 
 BENCH_FILE: Final = "bench.json"
 """Name of the record in a build folder."""
@@ -14,18 +15,14 @@ BENCH_SCHEMA: Final = "edgekit.bench/1"
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class OutputsRecord(_Frozen):
+class OutputsRecord(Part):
     """Inputs whose outputs were compared with the host, and how many of them differed."""
 
     compared: Count
     mismatched: Count
 
 
-class LatencyStatistics(_Frozen):
+class LatencyStatistics(Part):
     """Latency of one inference; see :func:`edgekit.bench.statistics.summarize`."""
 
     unit: Literal["ms", "instructions"]
@@ -35,7 +32,7 @@ class LatencyStatistics(_Frozen):
     max: float
 
 
-class PredictedLatency(_Frozen):
+class PredictedLatency(Part):
     """What fit predicted, in ms, with its error bar."""
 
     estimate: float
@@ -44,7 +41,7 @@ class PredictedLatency(_Frozen):
     basis: str
 
 
-class ArenaComparison(_Frozen):
+class ArenaComparison(Part):
     """Bytes of the tensor arena, ``None`` where not known.
 
     On the host the measured arena is that of 64-bit TFLite Micro, whose pointers are twice as large as a
@@ -55,7 +52,7 @@ class ArenaComparison(_Frozen):
     measured: Count | None
 
 
-class Top1Record(_Frozen):
+class Top1Record(Part):
     """Percent of ``images`` that the device got right, and that the host got right."""
 
     value: float
@@ -63,7 +60,7 @@ class Top1Record(_Frozen):
     host: float
 
 
-class OpRecord(_Frozen):
+class OpRecord(Part):
     """One operator as the device ran it.
 
     Attributes
@@ -85,14 +82,14 @@ class OpRecord(_Frozen):
     mult_adds: Count = 0
 
 
-class ProfileRecord(_Frozen):
+class ProfileRecord(Part):
     """What all operators of a profile took, and its inference as a whole, in the unit of the latency."""
 
     sum: float
     whole: float
 
 
-class Mismatch(_Frozen):
+class Mismatch(Part):
     """The first value of an output that differs from the host's.
 
     Attributes
@@ -121,14 +118,14 @@ class Mismatch(_Frozen):
     name: str = ""
 
 
-class BenchedModel(_Frozen):
+class BenchedModel(Part):
     """The model that was run."""
 
     sha256: str
     bytes: Count
 
 
-class BenchRecord(_Frozen):
+class BenchRecord(Document):
     """What a benchmark found.
 
     Attributes
@@ -186,11 +183,3 @@ class BenchRecord(_Frozen):
     failures: tuple[str, ...]
     ok: bool
     edgekit_version: str
-
-    def document(self) -> dict[str, Any]:
-        """Return the record as JSON values."""
-        return self.model_dump(mode="json", by_alias=True)
-
-    def to_json(self) -> str:
-        """Return the text of bench.json."""
-        return json.dumps(self.document(), indent=2, ensure_ascii=False) + "\n"

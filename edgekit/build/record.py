@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from edgekit.codegen.bare_metal import CMAKE_FILE, SOURCE_FOLDER, TOOLCHAIN_FILE
 from edgekit.codegen.record import PROJECT_FILE, ImageSizeRecord, RelativePath, Sha256
+from edgekit.documents import Document, Part
 from edgekit.errors import InputError
 
 BUILD_FILE: Final = "build.json"
@@ -24,11 +24,7 @@ IMAGE_FILE: Final = f"{OUT_FOLDER}/firmware.elf"
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ImageRecord(_Frozen):
+class ImageRecord(Part):
     """The image: its file in the build folder, and its SHA-256."""
 
     file: RelativePath
@@ -36,7 +32,7 @@ class ImageRecord(_Frozen):
     bytes: Count
 
 
-class SizesRecord(_Frozen):
+class SizesRecord(Part):
     """Bytes as ``size`` prints them: code and constants, variables with a value, variables without and the stack."""
 
     text: Count
@@ -45,7 +41,7 @@ class SizesRecord(_Frozen):
     stack: Count
 
 
-class FlashUse(_Frozen):
+class FlashUse(Part):
     """Bytes of flash: predicted, in the image, and the limit; ``None`` where the project does not say."""
 
     predicted: ImageSizeRecord | None
@@ -53,7 +49,7 @@ class FlashUse(_Frozen):
     budget: Count | None
 
 
-class RamUse(_Frozen):
+class RamUse(Part):
     """Bytes of RAM: the arena as predicted and in the image, all of it, and the limit of all of it."""
 
     arena_predicted: Count
@@ -62,7 +58,7 @@ class RamUse(_Frozen):
     budget: Count | None
 
 
-class Contributor(_Frozen):
+class Contributor(Part):
     """A function, variable or constant, and the bytes that it takes.
 
     Attributes
@@ -79,7 +75,7 @@ class Contributor(_Frozen):
     bytes: Count
 
 
-class TflmRecord(_Frozen):
+class TflmRecord(Part):
     """Which TFLite Micro was linked.
 
     Attributes
@@ -97,7 +93,7 @@ class TflmRecord(_Frozen):
     commit: str | None
 
 
-class BuildRecord(_Frozen):
+class BuildRecord(Document):
     """What a build gave.
 
     Attributes
@@ -137,14 +133,6 @@ class BuildRecord(_Frozen):
     failures: tuple[str, ...]
     ok: bool
     edgekit_version: str
-
-    def document(self) -> dict[str, Any]:
-        """Return the record as JSON values."""
-        return self.model_dump(mode="json", by_alias=True)
-
-    def to_json(self) -> str:
-        """Return the text of build.json."""
-        return json.dumps(self.document(), indent=2, ensure_ascii=False) + "\n"
 
 
 def sources_digest(folder: Path) -> str:

@@ -74,13 +74,9 @@ def find_compiler(core: Core) -> Path:
     TaskError
         If it is not installed; the hint names the packages.
     """
-    compiler = core.compiler
-    found = shutil.which(compiler.program)
+    found = shutil.which(core.compiler.program)
     if found is None:
-        raise TaskError(
-            f"The compiler for {core.name}, {compiler.program}, is not installed.",
-            f"Install it: `apt-get install {compiler.apt}`, or on macOS `brew install {compiler.brew}`.",
-        )
+        raise _missing(core, f"compiler for {core.name}, {core.compiler.program},", core.compiler.apt)
     return Path(found)
 
 
@@ -93,17 +89,25 @@ def find_cxx_compiler(core: Core) -> Path:
         If either is not installed; the hint names the packages.
     """
     compiler = core.compiler
+    packages = f"{compiler.apt} {compiler.apt_cxx}"
     found = shutil.which(compiler.cxx)
-    # What the compiler does not find it echoes as it is.
-    library = found and _run([found, f"-print-file-name={_CXX_LIBRARY}"], Path.cwd()).strip()
-    if found is None or library == _CXX_LIBRARY:
-        what = f"compiler for {core.name}, {compiler.cxx}," if found is None else f"library of {compiler.cxx}"
-        raise TaskError(
-            f"The C++ {what} is not installed.",
-            f"Install it: `apt-get install {compiler.apt} {compiler.apt_cxx}`,"
-            f" or on macOS `brew install {compiler.brew}`.",
-        )
+    if found is None:
+        raise _missing(core, f"C++ compiler for {core.name}, {compiler.cxx},", packages)
+    if not _has_file(Path(found), _CXX_LIBRARY):
+        raise _missing(core, f"C++ library of {compiler.cxx}", packages)
     return Path(found)
+
+
+def _missing(core: Core, what: str, packages: str) -> TaskError:
+    return TaskError(
+        f"The {what} is not installed.",
+        f"Install it: `apt-get install {packages}`, or on macOS `brew install {core.compiler.brew}`.",
+    )
+
+
+def _has_file(compiler: Path, name: str) -> bool:
+    # What the compiler does not find it echoes as it is.
+    return _run([str(compiler), f"-print-file-name={name}"], Path.cwd()).strip() != name
 
 
 def find_binutil(core: Core, name: str) -> Path:
@@ -203,11 +207,7 @@ def _build(core: Core, sources: Sources, link: Sequence[str]) -> Elf:
 
 def _library(core: Core, compiler: Path) -> list[str]:
     specs = core.compiler.specs
-    if not specs:
-        return []
-    # What the compiler does not find it echoes as it is.
-    found = _run([str(compiler), f"-print-file-name={specs}"], Path.cwd()).strip()
-    return [] if found == specs else [f"--specs={specs}"]
+    return [f"--specs={specs}"] if specs and _has_file(compiler, specs) else []
 
 
 def _run(command: Sequence[str], folder: Path) -> str:

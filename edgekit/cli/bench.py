@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from edgekit.cli.params import DEFAULT_BUILD, TIME
+from edgekit.cli.params import DEFAULT_BUILD, TIME, baud_option
 from edgekit.cli.subject import Subject, find_subject, open_subject
 from edgekit.errors import EdgekitError, InputError
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from edgekit.tflite.graph import Graph
     from edgekit.tflite.interpreter import HostInterpreter
 
-_DEFAULT_BAUD: Final = 115_200
 _DEFAULT_RUNS: Final = 20
 _DEFAULT_INPUTS: Final = 5
 _DEFAULT_IMAGES: Final = 200
@@ -91,13 +89,7 @@ _DEFAULT_IMAGES: Final = 200
     metavar="FILE",
     help="Where to write the record. [default: bench.json in the build folder]",
 )
-@click.option(
-    "--baud",
-    type=click.IntRange(300, 12_000_000),
-    default=_DEFAULT_BAUD,
-    show_default=True,
-    help="Speed of the line.",
-)
+@baud_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -166,7 +158,7 @@ def command(
     if output is not None:
         click.echo(f"Record: {output}", err=True)
     if as_json:
-        click.echo(json.dumps(record.document(), indent=2, ensure_ascii=False))
+        click.echo(record.to_json(), nl=False)
     ctx.exit(0 if record.ok else 1)
 
 

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from edgekit.cli.params import DEFAULT_BUILD
+from edgekit.cli.params import build_option
 
 
 @click.command("build")
-@click.option(
-    "--build",
-    "folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    default=DEFAULT_BUILD,
-    show_default=True,
-    help="Build folder, as `edgekit fit` or `edgekit export` wrote it.",
-)
+@build_option
 @click.option(
     "--tflm",
     type=click.Path(path_type=Path),
@@ -43,6 +34,6 @@ def command(folder: Path, tflm: Path | None, as_json: bool) -> None:
     print_build(record, stderr_console())
     click.echo(f"Image: {folder / record.image.file}   (record {BUILD_FILE}, log {BUILD_LOG})", err=True)
     if as_json:
-        click.echo(json.dumps(record.document(), indent=2, ensure_ascii=False))
+        click.echo(record.to_json(), nl=False)
     if not record.ok:
         raise over_budget(record)

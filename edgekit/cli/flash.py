@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from edgekit.cli.params import DEFAULT_BUILD
+from edgekit.cli.params import build_option
 
 
 @click.command("flash")
-@click.option(
-    "--build",
-    "folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    default=DEFAULT_BUILD,
-    show_default=True,
-    help="Build folder, as `edgekit fit` or `edgekit export` wrote it.",
-)
+@build_option
 @click.option("--stop", is_flag=True, help="End the emulated board that was started.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON document to stdout.")
 def command(folder: Path, stop: bool, as_json: bool) -> None:
@@ -43,12 +34,12 @@ def command(folder: Path, stop: bool, as_json: bool) -> None:
             err=True,
         )
         if as_json:
-            click.echo(json.dumps(ended.document() if ended else None, indent=2))
+            click.echo(ended.to_json() if ended else "null\n", nl=False)
         return
     record, built = flash_board(folder, lambda build: print_build(build, stderr_console()))
     click.echo(f"{record.machine} runs {folder / built.image.file}, process {record.pid}.", err=True)
     click.echo("Next: `edgekit bench`, `edgekit monitor`, `edgekit flash --stop`.", err=True)
     if as_json:
-        click.echo(json.dumps(record.document(), indent=2))
+        click.echo(record.to_json(), nl=False)
     else:
         click.echo(record.port)

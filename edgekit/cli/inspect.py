@@ -82,5 +82,5 @@ def command(
             write_atomic(plan, picture)
             console.print(f"       drawn in {escape(str(plan))}")
     if as_json:
-        click.echo(record.model_dump_json(by_alias=True, indent=2))
+        click.echo(record.to_json(), nl=False)
     return 1 if record.fits is False else 0

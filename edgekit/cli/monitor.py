@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgekit.cli.params import DEFAULT_BUILD, TIME
+from edgekit.cli.params import TIME, baud_option, build_option
 
 
 @click.command("monitor")
@@ -16,15 +16,7 @@ from edgekit.cli.params import DEFAULT_BUILD, TIME
     metavar="PORT",
     help="Serial port or URL. [default: the board that `edgekit flash` started]",
 )
-@click.option(
-    "--build",
-    "folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    default=DEFAULT_BUILD,
-    show_default=True,
-    help="Build folder of the board.",
-)
+@build_option
 @click.option(
     "--send",
     "commands",
@@ -35,13 +27,7 @@ from edgekit.cli.params import DEFAULT_BUILD, TIME
 @click.option(
     "--for", "time_ms", type=TIME, metavar="TIME", help="Stop after this time: 5s. [default: Ctrl-C]"
 )
-@click.option(
-    "--baud",
-    type=click.IntRange(300, 12_000_000),
-    default=115_200,
-    show_default=True,
-    help="Speed of the line.",
-)
+@baud_option
 def command(
     port: str | None, folder: Path, commands: tuple[str, ...], time_ms: float | None, baud: int
 ) -> None:

@@ -153,6 +153,7 @@ TIME: Final = TimeParam()
 BOARD: Final = BoardParam()
 PICTURE: Final = PictureParam()
 MODEL_ID: Final = ModelIdParam()
+_DEFAULT_BAUD: Final = 115_200
 
 
 def boards_dir_option(command: _Command) -> _Command:
@@ -192,6 +193,30 @@ def output_option(command: _Command) -> _Command:
         default=DEFAULT_BUILD,
         show_default=True,
         help="Build folder.",
+    )(command)
+
+
+def build_option(command: _Command) -> _Command:
+    """Add ``--build``, the build folder to work in, as the parameter ``folder: Path``."""
+    return click.option(
+        "--build",
+        "folder",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        default=DEFAULT_BUILD,
+        show_default=True,
+        help="Build folder, as `edgekit fit` or `edgekit export` wrote it.",
+    )(command)
+
+
+def baud_option(command: _Command) -> _Command:
+    """Add ``--baud``, the speed of the line."""
+    return click.option(
+        "--baud",
+        type=click.IntRange(300, 12_000_000),
+        default=_DEFAULT_BAUD,
+        show_default=True,
+        help="Speed of the line.",
     )(command)
 
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from edgekit.boards.kernels import Engine, KernelLibrary
 from edgekit.boards.profile import Framework
+from edgekit.documents import Document, Part
 from edgekit.errors import InputError
 from edgekit.files import read_bytes
 from edgekit.search.records import Basis
@@ -39,11 +40,7 @@ Bytes = Annotated[int, Field(ge=0)]
 Dimensions = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=8)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ArenaRecord(_Frozen):
+class ArenaRecord(Part):
     """The tensor arena in bytes: head (activations), scratch (what kernels add), tail (persistent), and their sum."""
 
     head: Bytes
@@ -53,7 +50,7 @@ class ArenaRecord(_Frozen):
     basis: Basis
 
 
-class LatencyRecord(_Frozen):
+class LatencyRecord(Part):
     """The predicted latency of one inference in ms, with its error bar."""
 
     estimate: Annotated[float, Field(ge=0)]
@@ -62,7 +59,7 @@ class LatencyRecord(_Frozen):
     basis: Basis
 
 
-class ImageSizeRecord(_Frozen):
+class ImageSizeRecord(Part):
     """The predicted image in bytes: the model, the code around it, and their sum."""
 
     model: Bytes
@@ -71,7 +68,7 @@ class ImageSizeRecord(_Frozen):
     basis: Basis
 
 
-class BudgetRecord(_Frozen):
+class BudgetRecord(Part):
     """The limits that the project was made for, in bytes.
 
     Attributes
@@ -89,7 +86,7 @@ class BudgetRecord(_Frozen):
     flash_bytes: Bytes
 
 
-class ModelRecord(_Frozen):
+class ModelRecord(Part):
     """The model file of the project."""
 
     file: RelativePath
@@ -97,7 +94,7 @@ class ModelRecord(_Frozen):
     bytes: Bytes
 
 
-class TensorRecord(_Frozen):
+class TensorRecord(Part):
     """The model's output: ``real = scale * (q - zero_point)``."""
 
     shape: Dimensions
@@ -112,7 +109,7 @@ class InputRecord(TensorRecord):
     offset: Annotated[int, Field(ge=-255, le=255)]
 
 
-class FirmwareProject(_Frozen):
+class FirmwareProject(Document):
     """What project.json says.
 
     Attributes
@@ -160,10 +157,6 @@ class FirmwareProject(_Frozen):
     model_id: Annotated[str, Field(max_length=32)] | None = None
     edgekit_version: str
     files: Mapping[RelativePath, Sha256]
-
-    def to_json(self) -> str:
-        """Return the text of project.json."""
-        return json.dumps(self.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False) + "\n"
 
 
 def load_project(folder: Path) -> FirmwareProject:

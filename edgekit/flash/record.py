@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from edgekit.codegen.record import Sha256
+from edgekit.documents import Document
 from edgekit.errors import InputError
 
 FLASH_FILE: Final = "flash.json"
@@ -16,7 +16,7 @@ FLASH_FILE: Final = "flash.json"
 FLASH_LOG: Final = "flash.log"
 
 
-class FlashRecord(BaseModel):
+class FlashRecord(Document):
     """An emulator that runs a board's firmware.
 
     Attributes
@@ -37,8 +37,6 @@ class FlashRecord(BaseModel):
         When, in ISO 8601, UTC.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     schema_: Literal["edgekit.flash/1"] = Field("edgekit.flash/1", alias="schema")
     pid: Annotated[int, Field(gt=1)]
     identity: str
@@ -48,14 +46,6 @@ class FlashRecord(BaseModel):
     image_sha256: Sha256
     started: str
     edgekit_version: str
-
-    def document(self) -> dict[str, Any]:
-        """Return the record as JSON values."""
-        return self.model_dump(mode="json", by_alias=True)
-
-    def to_json(self) -> str:
-        """Return the text of flash.json."""
-        return json.dumps(self.document(), indent=2, ensure_ascii=False) + "\n"
 
 
 def load_flash(folder: Path) -> FlashRecord | None:

@@ -10,18 +10,19 @@ from pydantic import Field
 from edgekit.aot.program import examine
 from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
+from edgekit.documents import Document, Part
 from edgekit.memory.greedy import MemoryPlan
 from edgekit.memory.lifetimes import live_bytes
 from edgekit.search.budget import Budget
 from edgekit.search.figures import MemoryFigures, bindings, latency_figures, memory_figures, program_figures
-from edgekit.search.records import ArenaFigures, Binding, FlashFigures, LatencyFigures, Record
+from edgekit.search.records import ArenaFigures, Binding, FlashFigures, LatencyFigures
 from edgekit.tflite.check import check_graph
 from edgekit.tflite.graph import Graph, Tensor
 from edgekit.tflite.macs import op_mult_adds
 from edgekit.tflite.support import Problem, release_day
 
 
-class TensorEntry(Record):
+class TensorEntry(Part):
     """A tensor of an operator."""
 
     tensor: int
@@ -30,7 +31,7 @@ class TensorEntry(Record):
     constant: bool
 
 
-class OpEntry(Record):
+class OpEntry(Part):
     """One operator."""
 
     index: int
@@ -40,7 +41,7 @@ class OpEntry(Record):
     mult_adds: int
 
 
-class LiveBuffer(Record):
+class LiveBuffer(Part):
     """A buffer that is alive at the peak: a tensor, or a kernel's scratch (``tensor`` is ``None``)."""
 
     tensor: int | None
@@ -48,7 +49,7 @@ class LiveBuffer(Record):
     bytes: int
 
 
-class Peak(Record):
+class Peak(Part):
     """The operator during which most of the head is in use; ``bytes`` are what is alive then, without gaps of the plan.
 
     What an operator's input and output share, with a plan that lets them overlap, counts once.
@@ -60,7 +61,7 @@ class Peak(Record):
     alive: tuple[LiveBuffer, ...]
 
 
-class PlanEntry(Record):
+class PlanEntry(Part):
     """A buffer of the memory plan: a tensor, or the scratch of operator ``op``.
 
     It is alive from time ``first`` to ``last``, both included: operator ``i`` runs at time ``i + 1``, and the model's
@@ -76,14 +77,14 @@ class PlanEntry(Record):
     last: int
 
 
-class ModelEntry(Record):
+class ModelEntry(Part):
     """The file."""
 
     bytes: int
     sha256: str
 
 
-class InspectRecord(Record):
+class InspectRecord(Document):
     """The document of ``edgekit inspect --json``.
 
     ``arena`` and ``flash`` are ``None`` where the aot engine cannot run the model, so that there is nothing to plan.

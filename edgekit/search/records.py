@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from edgekit.boards.kernels import Engine, KernelLibrary
+from edgekit.documents import Document, Part
 from edgekit.mobilenet.architecture import Arch, NetworkSpec
 
 Basis = Literal["measured", "exact", "estimated", "published", "interpolated", "extrapolated"]
@@ -22,13 +23,7 @@ Plan = Literal["greedy", "overlap"]
 LimitName = Literal["ram", "flash", "latency"]
 
 
-class Record(BaseModel):
-    """Base of the documents' parts: frozen, nothing unknown in them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class ArenaFigures(Record):
+class ArenaFigures(Part):
     """Bytes of the tensor arena; ``total = head + scratch + tail``.
 
     ``scratch`` is what the kernels' working memory adds to the head. ``required`` is the least that
@@ -51,7 +46,7 @@ class ArenaFigures(Record):
         return self.required + self.margin
 
 
-class FlashFigures(Record):
+class FlashFigures(Part):
     """Bytes of the image: the model and the code around it.
 
     For TFLite Micro the model is its file; for the aot engine the packed weights, the tables and the operators'
@@ -64,7 +59,7 @@ class FlashFigures(Record):
     basis: Basis
 
 
-class LatencyFigures(Record):
+class LatencyFigures(Part):
     """Latency of one inference in ms, with the ends of its error bar."""
 
     estimate: float
@@ -73,14 +68,14 @@ class LatencyFigures(Record):
     basis: Basis
 
 
-class Top1Figures(Record):
+class Top1Figures(Part):
     """Expected top-1 in percent."""
 
     value: float
     basis: Basis
 
 
-class Binding(Record):
+class Binding(Part):
     """A limit that a candidate breaks: what it needs, what there is, what would unlock it (bytes or ms)."""
 
     limit: LimitName
@@ -89,7 +84,7 @@ class Binding(Record):
     unlock: str
 
 
-class Candidate(Record):
+class Candidate(Part):
     """One network with the software that runs it, and whether it fits the budget.
 
     ``close`` tells that the latency limit lies within the estimate's error bar.
@@ -120,7 +115,7 @@ class Candidate(Record):
         return NetworkSpec(self.arch, self.alpha, self.resolution, self.channels, self.classes)
 
 
-class BudgetFigures(Record):
+class BudgetFigures(Part):
     """The limits that were applied."""
 
     ram_bytes: int
@@ -128,7 +123,7 @@ class BudgetFigures(Record):
     latency_ms: float
 
 
-class HostArena(Record):
+class HostArena(Part):
     """Arena bytes of the real model in real TFLite Micro on this 64-bit host: predicted and measured."""
 
     predicted: int
@@ -140,7 +135,7 @@ class HostArena(Record):
         return max(0, self.measured - self.predicted)
 
 
-class Measurements(Record):
+class Measurements(Part):
     """What was measured of the chosen model: its file, and for TFLite Micro its arena on this host.
 
     ``host_arena`` is ``None`` without the tflite-micro wheel, and for the aot engine.
@@ -151,7 +146,7 @@ class Measurements(Record):
     host_arena: HostArena | None
 
 
-class AccuracyFigures(Record):
+class AccuracyFigures(Part):
     """Top-1 in percent on images that training never saw; ``confusion[true][predicted]`` is the int8 model's."""
 
     images: int
@@ -162,7 +157,7 @@ class AccuracyFigures(Record):
     basis: Basis = "measured"
 
 
-class FitRecord(Record):
+class FitRecord(Document):
     """The whole document; ``notes`` are what a reader of the numbers has to know.
 
     ``engine`` is what was asked for. ``best`` has for every engine that the board can run the best candidate that
@@ -181,7 +176,3 @@ class FitRecord(Record):
     measurements: Measurements | None = None
     accuracy: AccuracyFigures | None = None
     calibration: Literal["images", "synthetic"] | None = None
-
-    def to_json(self) -> str:
-        """Return the document as text."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"
