@@ -27,6 +27,8 @@ POSIX = "posix"
 WRITE_S = 2.0
 """How long a port waits until what is written is taken."""
 _SLICE_S = 0.05
+_CONTROL_S = 20.0
+"""How long an emulator may take to answer."""
 
 
 class Device(Protocol):
@@ -77,6 +79,7 @@ class _Emulated:
 
     def _ask(self, command: str) -> Any:
         with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_CONTROL_S)
             connection.connect(str(self._control))
             with connection.makefile("rw") as stream:
                 stream.readline()  # the greeting
@@ -160,8 +163,8 @@ class FaultyPort:
         self.serial.close()
 
 
-def once_after(type_: d.Type, action: Callable[[], None]) -> Callable[[bytes], None]:
-    """Return a hook that does ``action`` after the first frame of a type, and a moment later than that."""
+def once(type_: d.Type, action: Callable[[], object]) -> Callable[[bytes], None]:
+    """Return a hook that does ``action`` at the first frame of a type, a moment after it is called."""
     done = False
 
     def hook(message: bytes) -> None:

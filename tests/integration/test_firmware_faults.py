@@ -11,7 +11,7 @@ import random
 import select
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ import serial
 from aot_networks import random_network
 from conversations import WORDS, frame
 from fake_lines import Faults
-from firmware_faults import POSIX, WRITE_S, Device, FaultyPort, hung, longest, once_after, started, type_of
+from firmware_faults import POSIX, WRITE_S, Device, FaultyPort, hung, longest, once, started, type_of
 from firmware_folder import expected_output, export_folder, random_input
 from firmware_posix import SANITIZED, build_posix
 from hypothesis import HealthCheck, Phase, given, settings
@@ -195,7 +195,7 @@ STAGES = {"load": d.Type.DATA, "run": d.Type.RUN, "reply": d.Type.READ}
 def test_a_reset_in_the_middle_is_noticed_and_all_is_begun_anew(
     stage: str, device: Device, folder: Path
 ) -> None:
-    port = FaultyPort(device.port, after=once_after(STAGES[stage], device.reset))
+    port = FaultyPort(device.port, after=once(STAGES[stage], device.reset))
     assert attempt(port, folder, seed=5)
     port.close()
     works(device, folder)
@@ -225,7 +225,7 @@ def test_a_plug_that_is_pulled_is_told_and_after_replugging_all_works(
     stage: str, device: Device, folder: Path
 ) -> None:
     wire = PacedWire(device.port, d.BAUD)
-    port = FaultyPort(wire.port, after=once_after(STAGES[stage], wire.close))
+    port = FaultyPort(wire.port, after=once(STAGES[stage], wire.close))
     client = Client(Line(port, "unplugged"))
     client.connect()
     start = time.monotonic()
@@ -293,18 +293,24 @@ def test_a_device_that_hangs_is_given_up_in_time(
 ) -> None:
     inference_s = 3.0
     monkeypatch.setattr("edgekit.bench.client._INFERENCE_S", inference_s)
-    hangs = hung(device)
-    port = FaultyPort(device.port, after=once_after(STAGES[stage], hangs.__enter__))
     rate = 115_200.0  # bytes a second: the window's time is what the load waits for
-    client = Client(Line(port, "hanging", bytes_per_second=rate))
-    client.connect()
     window = d.WINDOW * d.MESSAGE_MAX / rate + loading._SLACK_S
     waits = {"load": (loading._STRIKES + 1) * window, "run": inference_s}
-    start = time.monotonic()
-    with pytest.raises(TaskError, match=words):
-        client.run(random_input(folder, 1), runs=RUNS, warmup=1)
-    assert time.monotonic() - start < waits[stage] + WRITE_S + 1.0
-    hangs.__exit__(None, None, None)
+    hung_at: list[float] = []
+    with ExitStack() as until_then:
+
+        def hang(*_: object) -> None:
+            if not hung_at:
+                until_then.enter_context(hung(device))
+                hung_at.append(time.monotonic())
+
+        port = FaultyPort(device.port, before=once(d.Type.DATA, hang) if stage == "load" else None)
+        client = Client(Line(port, "hanging", bytes_per_second=rate))
+        client.connect()
+        with pytest.raises(TaskError, match=words):
+            # So much is left to do at the first sign of progress that the device hangs before it is done.
+            client.run(random_input(folder, 1), RUNS, d.WARMUP_MAX, advance=hang)
+        assert time.monotonic() - hung_at[0] < waits[stage] + WRITE_S + 1.0
     port.close()
     works(device, folder)
 
