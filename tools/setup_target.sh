@@ -30,7 +30,7 @@ need_file riscv64-unknown-elf-gcc picolibc.specs picolibc-riscv64-unknown-elf
 need qemu-system-riscv32 qemu-system-misc
 [ -n "$packages" ] || exit 0
 
-echo "Cross compilers and emulators take about 2.3 GB."
+echo "Cross compilers and emulators take about 2.4 GB."
 APT_OPTIONS=--no-install-recommends
 # shellcheck disable=SC2086
 install_packages $packages
