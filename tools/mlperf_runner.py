@@ -2,7 +2,7 @@
 
 The runner looks for its device among USB serial ports. This program tells it of one more and changes nothing else; it
 is run by the runner's own Python and needs only the runner's pyserial. Between the two is a wire of a serial line's
-rate: a pseudo-terminal takes bytes as fast as they come, and the runner refuses a measurement that is over in 10 seconds.
+rate: a pseudo-terminal takes bytes as fast as they come, and the runner refuses a measurement of less than 10 seconds.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Tool:
     path:
         Where it is.
     version:
-        The first line it says of itself, or the number in it.
+        What it says of itself: a number, or for a compiler the whole line, which tells who built it.
     """
 
     name: str
@@ -55,8 +55,8 @@ class Tool:
     version: str
 
 
-def find_tool(names: Sequence[str], install: str, *, whole_line: bool = False) -> Tool:
-    """Return the first of ``names`` that is installed, with its version.
+def find_tool(names: Sequence[str], install: str) -> Tool:
+    """Return the first of ``names`` that is installed, with the number of its version.
 
     Parameters
     ----------
@@ -64,8 +64,6 @@ def find_tool(names: Sequence[str], install: str, *, whole_line: bool = False) -
         Programs that do the same, best first.
     install:
         How to install one, as a sentence.
-    whole_line:
-        Keep the whole line with the version; it tells who built the program.
 
     Raises
     ------
@@ -75,10 +73,40 @@ def find_tool(names: Sequence[str], install: str, *, whole_line: bool = False) -
     for name in names:
         found = shutil.which(name)
         if found is not None:
-            line = _say_version(name, found)
+            line = version_line(Path(found))
             number = _VERSION.search(line)
-            return Tool(name, Path(found), line if whole_line or number is None else number[0])
+            return Tool(name, Path(found), line if number is None else number[0])
     raise TaskError(f"{' or '.join(names)} is needed to build, and is not installed.", install)
+
+
+def version_line(path: Path) -> str:
+    """Return the first line that the program at ``path`` says to ``--version``.
+
+    Raises
+    ------
+    TaskError
+        If it does not run.
+    """
+    try:
+        done = subprocess.run(
+            [str(path), "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_VERSION_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TaskError(f"{path.stem} at {path} does not run: {error}.", "Install it again.") from error
+    lines = done.stdout.splitlines()
+    if done.returncode or not lines:
+        raise TaskError(
+            f"{path.stem} at {path} does not run.",
+            "Install it again.",
+            done.stderr.strip().splitlines()[-10:],
+        )
+    return lines[0].strip()
 
 
 def run_logged(command: Sequence[str], log: IO[str], timeout: float) -> int:
@@ -152,24 +180,3 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in _HIDDEN and not name.startswith("CMAKE_")
     } | {"LC_ALL": "C"}
-
-
-def _say_version(name: str, path: str) -> str:
-    try:
-        done = subprocess.run(
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_VERSION_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise TaskError(f"{name} at {path} does not run: {error}.", "Install it again.") from error
-    lines = done.stdout.splitlines()
-    if done.returncode or not lines:
-        raise TaskError(
-            f"{name} at {path} does not run.", "Install it again.", done.stderr.strip().splitlines()[-10:]
-        )
-    return lines[0].strip()

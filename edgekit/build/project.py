@@ -19,7 +19,7 @@ from edgekit.boards.kernels import Engine
 from edgekit.boards.ports import PORTS
 from edgekit.build.elf import Elf, Symbol
 from edgekit.build.lock import folder_lock
-from edgekit.build.process import Tool, find_tool, run_logged
+from edgekit.build.process import Tool, find_tool, run_logged, version_line
 from edgekit.build.record import (
     BUILD_FILE,
     BUILD_LOG,
@@ -162,12 +162,10 @@ def _tools(core: Core, engine: Engine) -> tuple[Tool, ...]:
     """Return CMake, what it drives, and the compilers."""
     cmake = find_tool(("cmake",), _CMAKE)
     generator = find_tool(("ninja", "make"), _NINJA)
-    find_compiler(core)
-    programs = [core.compiler.program]
+    compilers = [find_compiler(core)]
     if engine == "tflm":
-        find_cxx_compiler(core)
-        programs.append(core.compiler.cxx)
-    return (cmake, generator, *(find_tool((program,), "", whole_line=True) for program in programs))
+        compilers.append(find_cxx_compiler(core))
+    return (cmake, generator, *(Tool(path.stem, path, version_line(path)) for path in compilers))
 
 
 def _tflm(project: FirmwareProject, core: Core, folder: Path | None) -> Tflm | None:

@@ -13,6 +13,7 @@ from typing import Final
 from edgekit.boards.cores import Core, get_core
 from edgekit.boards.ports import Port
 from edgekit.build.elf import Elf
+from edgekit.build.process import version_line
 from edgekit.errors import TaskError
 
 _TIMEOUT_S: Final = 300
@@ -140,8 +141,7 @@ def compile_nothing(core: Core) -> bytes:
 
 def compiler_version(core: Core) -> str:
     """Return what the compiler says of itself: ``"arm-none-eabi-gcc (...) 12.2.1"``."""
-    said = _run([str(find_compiler(core)), "--version"], Path.cwd())
-    return said.splitlines()[0]
+    return version_line(find_compiler(core))
 
 
 def build_program(port: Port, sources: Sources) -> Elf:

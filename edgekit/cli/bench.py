@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from edgekit.bench.cases import Case
     from edgekit.bench.job import Job
     from edgekit.bench.record import BenchRecord
-    from edgekit.codegen.record import FirmwareProject
-    from edgekit.tflite.graph import Graph
     from edgekit.tflite.interpreter import HostInterpreter
 
 _DEFAULT_RUNS: Final = 20
@@ -126,7 +124,6 @@ def command(
     from edgekit.report.bench import print_bench
     from edgekit.report.console import stderr_console
     from edgekit.tflite.interpreter import HostInterpreter
-    from edgekit.tflite.reader import read_graph
 
     subject = find_subject(port, build, model)
     interpreter = HostInterpreter(subject.model)
@@ -134,7 +131,6 @@ def command(
         cases = _images(subject, interpreter, data, limit or _DEFAULT_IMAGES, seed)
     else:
         cases = _cases(subject, interpreter, inputs or min(_DEFAULT_INPUTS, runs or _DEFAULT_RUNS), seed)
-    graph = read_graph(subject.model)
     job = Job(
         model=subject.model,
         cases=cases,
@@ -142,8 +138,8 @@ def command(
         warmup=warmup,
         max_latency_ms=max_latency,
         project=subject.project,
-        graph=graph if profile else None,
-        predicted_instructions=_predicted_instructions(graph, subject.project),
+        graph=subject.graph if profile else None,
+        predicted_instructions=_predicted_instructions(subject),
         # The other engine has no interpreter whose arena could be measured here.
         host_arena=host_arena if subject.project is None or subject.project.engine == "tflm" else None,
     )
@@ -188,15 +184,15 @@ def _runs(asked: int | None, inputs: int, images: bool) -> int:
     return asked
 
 
-def _predicted_instructions(graph: Graph, project: FirmwareProject | None) -> int | None:
+def _predicted_instructions(subject: Subject) -> int | None:
     """Return the instructions of one inference where they can be estimated for the folder's board."""
     from edgekit.boards.catalog import get_board
     from edgekit.latency.estimate import estimate_instructions
 
-    if project is None:
+    if (project := subject.project) is None:
         return None
     try:
-        return estimate_instructions(graph, project.kernels, get_board(project.board).core)
+        return estimate_instructions(subject.graph, project.kernels, get_board(project.board).core)
     except InputError:
         return None  # a board that is not in the catalog any more
 

@@ -15,6 +15,7 @@ from edgekit.errors import InputError
 if TYPE_CHECKING:
     from edgekit.bench.line import Line
     from edgekit.codegen.record import FirmwareProject
+    from edgekit.tflite.graph import Graph
 
 _EMULATED: Final = "qemu"
 """The port that means an emulated board, started for this."""
@@ -22,10 +23,11 @@ _EMULATED: Final = "qemu"
 
 @dataclass(frozen=True)
 class Subject:
-    """What is benched: the port or the word for an emulated board, the model, and the build folder if any."""
+    """What is benched: port (or the word for an emulated board), model with its graph, and the build folder if any."""
 
     port: str
     model: bytes
+    graph: Graph
     build: Path | None
     project: FirmwareProject | None
 
@@ -53,15 +55,16 @@ def find_subject(port: str | None, build: Path | None, model: Path | None) -> Su
             raise InputError(
                 f"{model} is not the model of the build folder {build}.", "Leave out --model or --build."
             )
-        read_graph(content)
+        graph = read_graph(content)
         check_foreign(content)
     else:
         assert build is not None and project is not None
         model = build / project.model.file
         content = load_model(build, project)
+        graph = read_graph(content)
     if port == "host":
         port = f"{SCHEME}{quote(str(model.resolve()))}"
-    return Subject(port, content, build, project)
+    return Subject(port, content, graph, build, project)
 
 
 @contextmanager

@@ -16,8 +16,8 @@ _SHOWN = 5
 def print_bench(record: BenchRecord, console: Console) -> None:
     """Print ``record``."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title, justify in (("", "left"), ("Predicted", "right"), ("Measured", "right"), ("", "left")):
-        table.add_column(title, justify="right" if justify == "right" else "left", overflow="fold")
+    for title in ("", "Predicted", "Measured", ""):
+        table.add_column(title, justify="right" if title else "left", overflow="fold")
     latency = record.latency
     table.add_row(
         "Latency, median", _predicted(record), _amount(record, latency.median), _latency_note(record)
@@ -68,16 +68,9 @@ def _print_profile(
     """Print the operators of one inference, and what they are of the whole."""
     emulated = record.latency.unit == "instructions"
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title, justify in (
-        ("#", "right"),
-        ("operator", "left"),
-        ("output", "left"),
-        ("instructions" if emulated else "latency", "right"),
-        ("%", "right"),
-        ("Mult-Adds", "right"),
-        ("instr./Mult-Add" if emulated else "ns/Mult-Add", "right"),
-    ):
-        table.add_column(title, justify="right" if justify == "right" else "left")
+    amount, each_title = ("instructions", "instr./Mult-Add") if emulated else ("latency", "ns/Mult-Add")
+    for title in ("#", "operator", "output", amount, "%", "Mult-Adds", each_title):
+        table.add_column(title, justify="left" if title in ("operator", "output") else "right")
     for op in ops:
         each = op.latency * (1 if emulated else 1e6) / op.mult_adds if op.mult_adds else None
         table.add_row(

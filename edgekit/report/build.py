@@ -32,8 +32,7 @@ def print_build(record: BuildRecord, console: Console) -> None:
     console.print(table)
     console.print(Text(f"text {sizes.text:,} B, data {sizes.data:,} B, bss {sizes.bss:,} B; largest:"))
     parts = Table(box=None, pad_edge=False, show_header=False)
-    for justify in ("right", "left", "left", "left"):
-        parts.add_column(justify="right" if justify == "right" else "left")
+    parts.add_column(justify="right")
     for part in record.largest[:_SHOWN]:
         where = "flash and RAM" if part.memory == "both" else "RAM" if part.memory == "ram" else "flash"
         parts.add_row(f"{part.bytes:,} B", part.name, part.file, where)
