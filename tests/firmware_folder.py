@@ -67,6 +67,18 @@ def random_input(folder: Path, seed: int) -> bytes:
     return random.Random(seed).randbytes(prod(load_project(folder).input.shape))
 
 
+def spoil_golden_output(folder: Path, vector: int, offset: int) -> None:
+    """Change the last bit of a byte of a golden output in the firmware's sources."""
+    settings = folder / "src" / "model" / "settings.c"
+    head, start, tail = settings.read_text().partition("golden_outputs[")
+    rows = tail.split("  {\n")
+    values, end = rows[1 + vector].split("\n  }", 1)
+    numbers = values.replace("\n", " ").split(",")
+    numbers[offset] = str(int(numbers[offset]) ^ 1)
+    rows[1 + vector] = f"{', '.join(numbers)}\n  }}{end}"
+    settings.write_text(head + start + "  {\n".join(rows))
+
+
 def set_main(folder: Path, text: str) -> None:
     """Replace the firmware's main program."""
     (folder / "src" / "main.c").write_text(text)

@@ -20,6 +20,7 @@ from edgekit.errors import TaskError
 from edgekit.wire.declaration import (
     BOOT_LINES,
     DATA_BYTES,
+    ERROR_LINE,
     INFERENCE_TIMEOUT_MS,
     PROTOCOL_VERSION,
     READY,
@@ -368,7 +369,7 @@ class Client:
                 f"The device at {self.line.name} answers, but the line damages what it carries.",
                 "Use a shorter or better cable, a lower --baud, and close other programs that use the port.",
             )
-        if any(line.startswith("e-[") for line in lines):
+        if any(line.startswith(ERROR_LINE) for line in lines):
             return TaskError(
                 f"The device at {self.line.name} speaks MLPerf Tiny, but not edgekit's own commands.",
                 "Use --mlperf, or flash edgekit's firmware.",
@@ -389,7 +390,7 @@ class Client:
 def _unreadable(received: Received) -> bool:
     """Whether a message was damaged, in either direction: the request is best repeated at once."""
     if isinstance(received, str):
-        return received.startswith("e-[")
+        return received.startswith(ERROR_LINE)
     return isinstance(received, DamagedFrame) or (received.type == Type.ERROR and received.request == 0)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgekit.cli.params import build_option
+from edgekit.cli.params import build_option, show_complaint
 
 
 @click.command("flash")
@@ -36,7 +36,7 @@ def command(folder: Path, stop: bool, as_json: bool) -> None:
         if as_json:
             click.echo(ended.to_json() if ended else "null\n", nl=False)
         return
-    record, built = flash_board(folder, lambda build: print_build(build, stderr_console()))
+    record, built = flash_board(folder, lambda build: print_build(build, stderr_console()), show_complaint)
     click.echo(f"{record.machine} runs {folder / built.image.file}, process {record.pid}.", err=True)
     click.echo("Next: `edgekit bench`, `edgekit monitor`, `edgekit flash --stop`.", err=True)
     if as_json:

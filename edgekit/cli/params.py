@@ -274,6 +274,11 @@ def choose_kernels(
     return kernels or usable[0]
 
 
+def show_complaint(line: str) -> None:
+    """Show what a device says is wrong when it starts."""
+    click.echo(f"The device says: {line}", err=True)
+
+
 def _boards_dirs(ctx: click.Context | None) -> tuple[Path, ...]:
     given = ctx.params.get("boards_dir") if ctx else None
     return tuple(given or ())

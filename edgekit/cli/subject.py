@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from edgekit.cli.params import DEFAULT_BUILD
+from edgekit.cli.params import DEFAULT_BUILD, show_complaint
 from edgekit.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def open_subject(subject: Subject, baud: int) -> Iterator[Line]:
             assert subject.build is not None
             console = stderr_console()
             port = stack.enter_context(
-                emulated_board(subject.build, lambda build: print_build(build, console))
+                emulated_board(subject.build, lambda build: print_build(build, console), show_complaint)
             )
         line = open_line(port, baud)
         stack.callback(line.close)

@@ -17,12 +17,15 @@ from edgekit.build.record import BuildRecord
 from edgekit.codegen.record import load_project
 from edgekit.errors import InputError, TaskError
 from edgekit.files import check_writable, write_atomic
-from edgekit.flash.emulated import emulated, start_emulator
+from edgekit.flash.emulated import Emulated, emulated, start_emulator
 from edgekit.flash.emulator import MACHINES, Machine, find_emulator
 from edgekit.flash.processes import end_process, identity_of
 from edgekit.flash.record import FLASH_FILE, FLASH_LOG, FlashRecord, load_flash
 
 Built = Callable[[BuildRecord], None]
+"""Told of a build that had to be made."""
+Complains = Callable[[str], None]
+"""Told of each line in which the firmware says, when it starts, that something is wrong."""
 
 
 def machine_of(folder: Path) -> Machine:
@@ -47,11 +50,12 @@ def machine_of(folder: Path) -> Machine:
     )
 
 
-def flash_board(folder: Path, built: Built | None = None) -> tuple[FlashRecord, BuildRecord]:
+def flash_board(
+    folder: Path, built: Built | None = None, complains: Complains | None = None
+) -> tuple[FlashRecord, BuildRecord]:
     """Start the board of ``folder`` with its image, built anew where needed, and write flash.json.
 
-    A board that ran before is ended first, as flashing a board does. ``built`` is told of a build that had to be
-    made.
+    A board that ran before is ended first, as flashing a board does.
 
     Raises
     ------
@@ -64,10 +68,10 @@ def flash_board(folder: Path, built: Built | None = None) -> tuple[FlashRecord, 
     with built_image(folder, built) as build, signals_unwind():
         check_writable(folder)
         _stop(folder)
-        return _start(machine, folder, build), build
+        return _start(machine, folder, build, complains), build
 
 
-def _start(machine: Machine, folder: Path, build: BuildRecord) -> FlashRecord:
+def _start(machine: Machine, folder: Path, build: BuildRecord, complains: Complains | None) -> FlashRecord:
     """Start the image and write the record; nothing runs without one, even when this process is killed."""
     record: FlashRecord | None = None
 
@@ -95,7 +99,14 @@ def _start(machine: Machine, folder: Path, build: BuildRecord) -> FlashRecord:
             end_process(record.pid, record.identity)
         _forget(folder)
         raise
+    _pass_on(emulator, complains)
     return record
+
+
+def _pass_on(board: Emulated, complains: Complains | None) -> None:
+    if complains is not None:
+        for line in board.complaints:
+            complains(line)
 
 
 def stop_board(folder: Path) -> FlashRecord | None:
@@ -169,10 +180,10 @@ def port_of(folder: Path) -> str:
 
 
 @contextmanager
-def emulated_board(folder: Path, built: Built | None = None) -> Iterator[str]:
+def emulated_board(
+    folder: Path, built: Built | None = None, complains: Complains | None = None
+) -> Iterator[str]:
     """Start the emulated board of ``folder`` for the length of a block, and give its port.
-
-    ``built`` is told of a build that had to be made.
 
     Raises
     ------
@@ -185,4 +196,5 @@ def emulated_board(folder: Path, built: Built | None = None) -> Iterator[str]:
         log = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-emulator-")), FLASH_LOG)
         with built_image(folder, built) as build:
             started = stack.enter_context(emulated(machine, folder / build.image.file, log))
+        _pass_on(started, complains)
         yield started.port

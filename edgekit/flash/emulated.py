@@ -19,7 +19,7 @@ from edgekit.build.process import signals_unwind
 from edgekit.errors import TaskError
 from edgekit.flash.emulator import Machine, emulator_command
 from edgekit.flash.processes import dies_with_parent, identity_of
-from edgekit.wire.declaration import READY
+from edgekit.wire.declaration import ERROR_LINE, READY
 
 BOOT_S: Final = 20.0
 """How long a firmware may take from its start to ``m-ready``."""
@@ -55,6 +55,11 @@ class Emulated:
     identity: str
     port: str
     boot: tuple[str, ...]
+
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """The lines in which the firmware said that something is wrong."""
+        return tuple(line for line in self.boot if line.startswith(ERROR_LINE))
 
 
 def start_emulator(

@@ -31,6 +31,8 @@ FRAME_MARK: Final = b"ek"
 
 READY: Final = "m-ready"
 """Last line of every text command's answer, and of the boot lines."""
+ERROR_LINE: Final = "e-["
+"""Begins a line that says what is wrong."""
 
 BOOT_LINES: Final = ("m-timestamp-mode-performance", "m-lap-us-0", "m-init-done", READY)
 """What the device says after a reset; it ignores what comes before."""

@@ -17,7 +17,7 @@ import pytest
 import serial
 from aot_networks import random_network
 from conversations import conversation
-from firmware_folder import export_folder, random_input
+from firmware_folder import export_folder, random_input, spoil_golden_output
 from firmware_posix import SANITIZED, Running, build_posix, running
 
 from edgekit.bench.client import Client
@@ -106,12 +106,7 @@ def test_the_self_test_passes_and_names_the_byte_that_differs(tiny: Path, tmp_pa
     assert tested.vectors == tested.passed == len(outputs) > 1
     golden = outputs.reshape(len(outputs), -1)
     folder = export_folder((tiny / "model.tflite").read_bytes(), tmp_path / "build", BOARD)
-    settings = folder / "src" / "model" / "settings.c"
-    head, start, tail = settings.read_text().partition("golden_outputs[")
-    text = ", ".join(str(value) for value in golden[1])
-    rows = tail.split("  {\n")
-    rows[2] = f"    {', '.join(text.split(', ')[:-1])}, {golden[1][-1] ^ 1},\n  }},\n"
-    settings.write_text(head + start + "  {\n".join(rows))
+    spoil_golden_output(folder, vector=1, offset=golden.shape[1] - 1)
     with running(build_posix(folder)) as device:
         tested = connected(device)[0].selftest()
     assert (tested.passed, tested.vector) == (tested.vectors - 1, 1)

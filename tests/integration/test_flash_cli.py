@@ -13,7 +13,16 @@ from pathlib import Path
 
 import pytest
 from command_line import edgekit, refused
-from firmware_folder import BOARDS, LISTENER, SAY, export_folder, processes_with, set_main, wait_until
+from firmware_folder import (
+    BOARDS,
+    LISTENER,
+    SAY,
+    export_folder,
+    processes_with,
+    set_main,
+    spoil_golden_output,
+    wait_until,
+)
 
 from edgekit.cli.main import run
 from edgekit.flash.board import emulated_board, running_board
@@ -75,6 +84,17 @@ def test_export_flash_and_bench_in_a_row(board: str, tiny_model: bytes, tmp_path
     found = json.loads(record.read_text())
     assert found["board"] == board and found["ok"] and found["latency"]["unit"] == "instructions"
     assert found["arena"]["measured"] == found["arena"]["predicted"]
+    assert not processes_with(tmp_path)
+
+
+def test_what_the_firmware_says_is_wrong_when_it_starts_is_shown(tiny_model: bytes, tmp_path: Path) -> None:
+    folder = export_folder(tiny_model, tmp_path / "edgekit-build")
+    spoil_golden_output(folder, vector=0, offset=1)
+    for command, status in ((["flash"], 0), (["flash", "--stop"], 0), (["bench", "--port", "qemu"], 1)):
+        done = edgekit(*command, cwd=tmp_path)
+        assert done.returncode == status, done.stderr
+        assert ("The device says: e-[Self-test failed]" in done.stderr) == ("--stop" not in command)
+    assert "first byte 1 of vector 0" in done.stderr.replace("\n", " ")
     assert not processes_with(tmp_path)
 
 

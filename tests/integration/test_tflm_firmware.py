@@ -100,7 +100,7 @@ def test_the_profile_has_every_operator_and_the_self_test_passes(
 
 
 def test_an_arena_that_is_too_small_is_told_at_boot(
-    kernels: KernelLibrary, shared_models: Path, tmp_path: Path
+    kernels: KernelLibrary, shared_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = export_folder(shared_models / "vww_96_int8.tflite", tmp_path / "build", kernels)
     header = folder / "src" / "model" / "model.h"
@@ -120,3 +120,4 @@ def test_an_arena_that_is_too_small_is_told_at_boot(
         assert Client(line).connect().identity.arena_used == 0
         line.close()
     assert run(["bench", "--build", str(folder), "--port", "qemu"]) == 1
+    assert f"The device says: {said}" in capsys.readouterr().err
