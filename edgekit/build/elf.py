@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -12,6 +12,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import ARMAttributesSection, SymbolTableSection
+from elftools.elf.sections import Symbol as Entry
 
 from edgekit.errors import InputError
 
@@ -100,12 +101,9 @@ class Elf:
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
         """What takes memory and has a name, the largest first; two names of one thing count once."""
-        table = self._file.get_section_by_name(".symtab")
-        if not isinstance(table, SymbolTableSection):
-            return ()
         found: dict[tuple[int, int], Symbol] = {}
         file = ""
-        for entry in table.iter_symbols():
+        for entry in self._entries():
             info, index = entry["st_info"], entry["st_shndx"]
             if info["type"] == "STT_FILE":
                 file = entry.name
@@ -171,10 +169,12 @@ class Elf:
 
     def _symbols(self) -> list[tuple[str, str, int, int]]:
         """Return name, kind, value and size of every symbol."""
-        table = self._file.get_section_by_name(".symtab")
-        if not isinstance(table, SymbolTableSection):
-            return []
         return [
             (symbol.name, symbol["st_info"]["type"], symbol["st_value"], symbol["st_size"])
-            for symbol in table.iter_symbols()
+            for symbol in self._entries()
         ]
+
+    def _entries(self) -> Iterable[Entry]:
+        """Return the entries of the symbol table; none if there is no table."""
+        table = self._file.get_section_by_name(".symtab")
+        return table.iter_symbols() if isinstance(table, SymbolTableSection) else ()
