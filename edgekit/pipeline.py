@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.boards.kernels import KernelLibrary, engine_of
-from edgekit.boards.profile import BoardProfile
+from edgekit.boards.profile import BoardProfile, Framework
 from edgekit.codegen.golden import make_golden
 from edgekit.codegen.project import ProjectSpec, render_project
 from edgekit.codegen.record import ArenaRecord, BudgetRecord, ImageSizeRecord, LatencyRecord
@@ -80,11 +80,14 @@ class Work:
         Training settings; ``options.weights`` is what to start from.
     samples:
         Calibration images.
+    framework:
+        What the project is written for; the board's own unless given.
     """
 
     folder: ImageFolder | None
     options: TrainingOptions
     samples: int = 100
+    framework: Framework | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,9 @@ def make(record: FitRecord, board: BoardProfile, budget: Budget, work: Work, rep
                 f" {measurements.host_arena.predicted:,} B were predicted: this release has other rules."
                 " What is missing was added; please report it."
             )
-        return _finish(record, measured, measurements, network, graph, board, budget, reporter)
+        return _finish(
+            record, measured, measurements, network, graph, board, budget, work.framework, reporter
+        )
     raise TaskError(
         "No candidate stays within the budget when it is measured.",
         "Raise a limit, or look at the table above.",
@@ -246,6 +251,7 @@ def _finish(
     graph: Graph,
     board: BoardProfile,
     budget: Budget,
+    framework: Framework | None,
     reporter: Reporter,
 ) -> Made:
     accuracy, training = _accuracy(network, reporter)
@@ -260,7 +266,17 @@ def _finish(
     reporter.stage("Rendering")
     model, inputs = network.quantized.model, _real_inputs(network)
     figures = (chosen.arena, chosen.flash, chosen.latency_ms)
-    files = export(model, graph, board, chosen.kernels, budget, *figures, inputs, network.labels)
+    files = export(
+        model,
+        graph,
+        board,
+        chosen.kernels,
+        budget,
+        *figures,
+        inputs,
+        network.labels,
+        framework=framework,
+    )
     files[FIT_FILE] = final.to_json()
     return Made(final, files, training)
 
@@ -286,6 +302,7 @@ def export(
     inputs: NDArray[np.int8] | None = None,
     labels: tuple[str, ...] = (),
     model_id: str | None = None,
+    framework: Framework | None = None,
 ) -> dict[str, bytes | str]:
     """Return the build folder of a finished int8 model: relative path to content.
 
@@ -305,11 +322,13 @@ def export(
         One for each output; empty when unknown.
     model_id:
         What the device calls the model in the text protocol; the beginning of its SHA-256 unless given.
+    framework:
+        What the project is written for; the board's own unless given.
 
     Raises
     ------
     InputError
-        If the engine cannot run the model.
+        If the engine cannot run the model, or there is no project of ``framework`` for the board.
     """
     golden_inputs, golden_outputs = make_golden(model, inputs, golden_count(graph.input.nbytes))
     engine = engine_of(kernels)
@@ -337,6 +356,7 @@ def export(
             flash_bytes=budget.flash_bytes,
         ),
         model_id=model_id,
+        framework=framework,
     )
     return render_project(spec)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from edgekit.boards.cores import get_core
 from edgekit.boards.ports import get_port
 from edgekit.build.toolchain import Sources, build_part
-from edgekit.codegen.bare_metal import PROTOCOL_HEADER
 from edgekit.codegen.environment import render
+from edgekit.codegen.firmware import PROTOCOL_HEADER
 from edgekit.resources import resource_dir
 from edgekit.wire.declaration import RUNS_MAX, header_context
 

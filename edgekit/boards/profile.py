@@ -7,7 +7,7 @@ rules are here, the files and the messages in :mod:`edgekit.boards.catalog`.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -18,7 +18,8 @@ from edgekit.units import parse_size
 RegionKind = Literal["sram", "dtcm", "itcm", "dram", "psram", "sdram", "flash", "sd"]
 """What a memory region is made of. ``dram`` is the main memory of a Linux board, ``sd`` its card."""
 
-Framework = Literal["esp_idf", "pico_sdk", "zephyr", "arduino", "bare_metal", "linux"]
+Framework = Literal["esp_idf", "pico_sdk", "zephyr", "arduino", "platformio", "bare_metal", "linux"]
+FRAMEWORK_NAMES: Final[tuple[Framework, ...]] = get_args(Framework)
 FlashMethod = Literal[
     "esptool", "picotool", "west", "pyocd", "openocd", "jlink", "bossac", "teensy_loader", "qemu", "ssh"
 ]

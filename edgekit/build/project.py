@@ -36,7 +36,7 @@ from edgekit.build.record import (
 )
 from edgekit.build.tflm import Tflm, find_tflm
 from edgekit.build.toolchain import find_compiler, find_cxx_compiler
-from edgekit.codegen.bare_metal import CMAKE_FILE, TOOLCHAIN_FILE
+from edgekit.codegen.frameworks.bare_metal import CMAKE_FILE, TOOLCHAIN_FILE
 from edgekit.codegen.record import FirmwareProject, changed_files, load_project
 from edgekit.errors import InputError, TaskError
 from edgekit.files import write_atomic

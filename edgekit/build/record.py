@@ -9,7 +9,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from edgekit.codegen.bare_metal import CMAKE_FILE, SOURCE_FOLDER, TOOLCHAIN_FILE
+from edgekit.codegen.firmware import SOURCE_FOLDER
+from edgekit.codegen.frameworks.bare_metal import CMAKE_FILE, TOOLCHAIN_FILE
 from edgekit.codegen.record import PROJECT_FILE, ImageSizeRecord, RelativePath, Sha256
 from edgekit.documents import Document, Part
 from edgekit.errors import InputError

@@ -7,17 +7,19 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
-from edgekit.boards.kernels import Engine, KernelLibrary
-from edgekit.boards.profile import BoardProfile
+from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
+from edgekit.boards.profile import BoardProfile, Framework
 from edgekit.cli.folder import write_build
 from edgekit.cli.params import (
     MODEL_ID,
     board_option,
     choose_kernels,
     engine_options,
+    framework_option,
     limit_options,
     output_option,
 )
+from edgekit.codegen.project import check_framework
 from edgekit.errors import InputError
 from edgekit.files import check_writable, read_bytes
 from edgekit.pipeline import export, sizes_line
@@ -36,6 +38,7 @@ _MAX_LABELS_BYTES = 8 * 1024**2
 @click.argument("model", type=click.Path(path_type=Path))
 @board_option(required=True)
 @engine_options
+@framework_option
 @limit_options
 @click.option(
     "--labels",
@@ -56,6 +59,7 @@ def command(
     boards_dir: tuple[Path, ...],
     engine: Engine | None,
     kernels: KernelLibrary | None,
+    framework: Framework | None,
     ram: int | None,
     flash: int | None,
     max_latency: float | None,
@@ -68,6 +72,7 @@ def command(
     Exit status: 0, or 1 if the model does not fit the board; its folder is written all the same.
     """
     chosen = choose_kernels(board, engine, kernels)
+    check_framework(board, engine_of(chosen), framework)
     content = read_model_file(model)
     graph = read_graph(content)
     names = _read_labels(labels) if labels is not None else ()
@@ -85,7 +90,17 @@ def command(
             f"The host interpreter does not take {model}: {refused}.", "Convert the float model again."
         )
     figures = (record.arena, record.flash, record.latency_ms)
-    files = export(content, graph, board, chosen, budget, *figures, labels=names, model_id=model_id)
+    files = export(
+        content,
+        graph,
+        board,
+        chosen,
+        budget,
+        *figures,
+        labels=names,
+        model_id=model_id,
+        framework=framework,
+    )
     write_build(output, files)
     console = stderr_console()
     print_inspection(console, record, graph, model)

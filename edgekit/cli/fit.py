@@ -20,9 +20,9 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from edgekit.boards.profile import BoardProfile
+from edgekit.boards.profile import BoardProfile, Framework
 from edgekit.cli.folder import write_build
-from edgekit.cli.params import board_option, limit_options, output_option
+from edgekit.cli.params import board_option, framework_option, limit_options, output_option
 from edgekit.errors import TaskError
 from edgekit.files import check_writable
 from edgekit.mobilenet.architecture import ARCHS, Arch
@@ -60,6 +60,7 @@ _DEFAULT_CLASSES = 10
     show_default=True,
     help="What runs the model: tflm is TFLite Micro, aot edgekit's own engine of plain C99, auto the better one.",
 )
+@framework_option
 @limit_options
 @click.option(
     "--classes",
@@ -96,6 +97,7 @@ def command(
     grid: Grid,
     arch: Arch,
     engine: EngineChoice,
+    framework: Framework | None,
     ram: int | None,
     flash: int | None,
     max_latency: float | None,
@@ -118,6 +120,7 @@ def command(
     2 wrong input.
     """
     console = stderr_console()
+    engine = _engine_for(board, engine, framework)
     folder = _scan(data)
     if folder is not None:
         from edgekit.pipeline import check_classes
@@ -149,12 +152,37 @@ def command(
 
             check_weights(record.chosen.spec, weights)
         record = _make(
-            console, record, board, budget, _work(folder, weights, epochs, flip, seed, samples), output
+            console,
+            record,
+            board,
+            budget,
+            _work(folder, weights, epochs, flip, seed, samples, framework),
+            output,
         )
     print_choice(console, record)
     if as_json:
         click.echo(record.to_json(), nl=False)
     return 0
+
+
+def _engine_for(board: BoardProfile, engine: EngineChoice, framework: Framework | None) -> EngineChoice:
+    """Return the engines to look at: those of ``engine`` that there is a project of ``framework`` for.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if framework is None or framework == board.sdk.framework:
+        return engine
+    from edgekit.codegen.frameworks import frameworks_of
+    from edgekit.codegen.project import check_framework
+
+    usable = [name for name in board.engines if framework in frameworks_of(board, name)]
+    if engine != "auto" or not usable:
+        check_framework(board, board.engines[-1] if engine == "auto" else engine, framework)
+        return engine
+    return usable[0] if len(usable) == 1 else "auto"
 
 
 def _scan(data: Path | None) -> ImageFolder | None:
@@ -166,14 +194,20 @@ def _scan(data: Path | None) -> ImageFolder | None:
 
 
 def _work(
-    folder: ImageFolder | None, weights: str | None, epochs: int, flip: bool, seed: int, samples: int
+    folder: ImageFolder | None,
+    weights: str | None,
+    epochs: int,
+    flip: bool,
+    seed: int,
+    samples: int,
+    framework: Framework | None,
 ) -> Work:
     from edgekit.pipeline import Work
     from edgekit.training.options import TrainingOptions
 
     patience = max(3, epochs // 3)
     options = TrainingOptions(epochs=epochs, patience=patience, flip=flip, seed=seed, weights=weights)
-    return Work(folder, options, samples)
+    return Work(folder, options, samples, framework)
 
 
 def _make(

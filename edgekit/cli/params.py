@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from edgekit.boards.catalog import get_board, load_catalog
 from edgekit.boards.kernels import AOT_KERNELS, ENGINES, KERNEL_LIBRARIES, Engine, KernelLibrary, engine_of
-from edgekit.boards.profile import BoardProfile
+from edgekit.boards.profile import FRAMEWORK_NAMES, BoardProfile
 from edgekit.errors import EdgekitError, InputError
 from edgekit.units import format_ms, format_size, parse_size, parse_time_ms
 
@@ -247,6 +247,15 @@ def engine_options(command: _Command) -> _Command:
         help="Kernel library (default: the board's best for the engine, else reference or portable).",
     )
     return engine(kernels(command))
+
+
+def framework_option(command: _Command) -> _Command:
+    """Add ``--framework``, what the project is written for; ``None`` unless given."""
+    return click.option(
+        "--framework",
+        type=click.Choice([name for name in FRAMEWORK_NAMES if name != "linux"]),
+        help="What the firmware's project is written for (default: the board's own, see `edgekit boards NAME`).",
+    )(command)
 
 
 def choose_kernels(

@@ -14,10 +14,11 @@ from edgekit import __version__
 from edgekit.aot.plan import plan_program
 from edgekit.aot.program import lower
 from edgekit.boards.kernels import KERNEL_TITLES, Engine, KernelLibrary
-from edgekit.boards.profile import BoardProfile
+from edgekit.boards.profile import BoardProfile, Framework
 from edgekit.codegen.aot import render_aot
-from edgekit.codegen.bare_metal import bare_metal_port, firmware_sources, render_bare_metal
 from edgekit.codegen.environment import render
+from edgekit.codegen.firmware import firmware_sources
+from edgekit.codegen.frameworks import FRAMEWORKS, Application, frameworks_of
 from edgekit.codegen.golden import GOLDEN_FILE, golden_to_npz
 from edgekit.codegen.record import (
     PROJECT_FILE,
@@ -88,11 +89,14 @@ class ProjectSpec:
         The limits that a built image is held to.
     model_id:
         What the device calls the model in the text protocol; the beginning of its SHA-256 unless given.
+    framework:
+        What the project is written for; the board's own unless given.
 
     Raises
     ------
     InputError
-        If the model's inputs, outputs or labels are not what edgekit can put on a board.
+        If the model's inputs, outputs or labels are not what edgekit can put on a board, or there is no project of
+        ``framework`` for it.
     ValueError
         If sizes or golden vectors do not fit the model.
     """
@@ -113,13 +117,20 @@ class ProjectSpec:
     flash: ImageSizeRecord | None = None
     budget: BudgetRecord | None = None
     model_id: str | None = None
+    framework: Framework | None = None
 
     @property
     def model_name(self) -> str:
         """What the device calls the model in the text protocol."""
         return self.model_id or self.model_sha256[:16]
 
+    @property
+    def framework_name(self) -> Framework:
+        """What the project is written for."""
+        return self.framework or self.board.sdk.framework
+
     def __post_init__(self) -> None:
+        check_framework(self.board, self.engine, self.framework)
         for what, indices in (("input", self.graph.inputs), ("output", self.graph.outputs)):
             _check_port(what, [self.graph.tensors[i] for i in indices])
         if self.labels and len(self.labels) != self.graph.output.elements:
@@ -164,6 +175,7 @@ class ProjectSpec:
             self.arena_bytes,
             self.input_offset,
             self.model_name,
+            self.framework_name,
         )
         digest = hashlib.sha256(repr((settings, self.labels)).encode())
         for content in (self.model, self.golden_inputs.tobytes(), self.golden_outputs.tobytes()):
@@ -180,7 +192,7 @@ def render_project(spec: ProjectSpec) -> dict[str, bytes | str]:
     """Return the files of the build folder for ``spec``: relative path (with ``/``) to content.
 
     The same ``spec`` gives the same bytes: nothing of time, host or folder goes in. Boards with Linux run the
-    model file itself and get no C++; boards that edgekit has a port to get a whole firmware.
+    model file itself and get no C++; for a framework that edgekit writes projects for, the folder is a whole one.
 
     Raises
     ------
@@ -194,9 +206,15 @@ def render_project(spec: ProjectSpec) -> dict[str, bytes | str]:
     }
     if not spec.board.linux:
         files |= render_model(spec)
-    port = bare_metal_port(spec.board)
-    if port is not None:
-        files |= render_bare_metal(spec.board, spec.kernels, port, files.keys())
+    if spec.framework_name in frameworks_of(spec.board, spec.engine):
+        application = Application(
+            board=spec.board,
+            kernels=spec.kernels,
+            arena_bytes=spec.arena_bytes,
+            image_bytes=spec.flash.total if spec.flash else None,
+            generated=frozenset(files),
+        )
+        files |= FRAMEWORKS[spec.framework_name].render(application)
     files[PROJECT_FILE] = _record(spec, files).to_json()
     return files
 
@@ -214,6 +232,25 @@ def render_model(spec: ProjectSpec) -> dict[str, bytes | str]:
     texts |= {name: render(f"model/{name}.j2", context) for name in ("settings.c", "README.md")}
     files: dict[str, bytes | str] = {f"{MODEL_FOLDER}/{name}": text for name, text in texts.items()}
     return files | firmware_sources(spec.engine)
+
+
+def check_framework(board: BoardProfile, engine: Engine, framework: Framework | None) -> None:
+    """Check that there is a project of ``framework`` for ``board`` and ``engine``; ``None`` is the board's own.
+
+    The board's own is always allowed: where edgekit writes no project for it, the folder has sources alone.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    usable = frameworks_of(board, engine)
+    if framework is None or framework == board.sdk.framework or framework in usable:
+        return
+    raise InputError(
+        f"edgekit has no {framework} project for {board.title} with the {engine} engine.",
+        f"Use {' or '.join(usable) or board.sdk.framework}.",
+    )
 
 
 def _render_tflm(spec: ProjectSpec, context: dict[str, Any]) -> dict[str, str]:
@@ -258,7 +295,7 @@ def _record(spec: ProjectSpec, files: dict[str, bytes | str]) -> FirmwareProject
         input=_input_record(spec),
         output=TensorRecord(**_tensor_values(spec.graph.output)),
         labels=spec.labels,
-        framework=spec.board.sdk.framework,
+        framework=spec.framework_name,
         latency_ms=spec.latency,
         flash=spec.flash,
         budget=spec.budget,

@@ -63,6 +63,18 @@ def test_an_operator_that_the_engine_has_not_is_refused_and_nothing_is_written(
     assert not build.exists()
 
 
+@pytest.mark.parametrize("command", ["export", "fit"])
+def test_a_framework_without_a_project_for_the_board_is_refused(
+    model: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = tmp_path / "build"
+    arguments = [command, *([str(model)] if command == "export" else []), *BOARD, "-o", str(build)]
+    assert run([*arguments, "--framework", "esp_idf"]) == 2
+    said = capsys.readouterr().err
+    assert "no esp_idf project" in said and "bare_metal" in said
+    assert not build.exists()
+
+
 def test_a_model_that_does_not_fit_is_written_and_told(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import PurePosixPath
 
 import pytest
@@ -12,7 +13,8 @@ from edgekit.boards.cores import get_core
 from edgekit.boards.kernels import KernelLibrary
 from edgekit.boards.ports import PORTS, get_port
 from edgekit.boards.profile import BoardProfile
-from edgekit.codegen.bare_metal import bare_metal_port, render_bare_metal
+from edgekit.codegen.frameworks import Application, frameworks_of
+from edgekit.codegen.frameworks.bare_metal import render_bare_metal
 from edgekit.flash.emulator import MACHINES
 
 GENERATED = ("src/engine/aot/ek_add.c", "src/engine/aot/ek_aot.h", "src/model/model.c", "src/model/model.h")
@@ -27,6 +29,10 @@ def board(name: str) -> BoardProfile:
     return get_board(name)
 
 
+def rendered(name: str, kernels: KernelLibrary, generated: Collection[str] = GENERATED) -> dict[str, str]:
+    return render_bare_metal(Application(board(name), kernels, 1024, None, frozenset(generated)))
+
+
 def block(cmake: str, start: str) -> list[str]:
     """Return the lines of a command of CMake's."""
     return [line.strip() for line in cmake.partition(start)[2].partition("\n)")[0].splitlines()[1:]]
@@ -35,7 +41,7 @@ def block(cmake: str, start: str) -> list[str]:
 @pytest.mark.parametrize("name", PORTS)
 def test_every_c_source_is_named_once_and_in_order(name: str) -> None:
     port = get_port(name)
-    files = render_bare_metal(board(name), "portable", port, (*GENERATED, *OTHERS))
+    files = rendered(name, "portable", (*GENERATED, *OTHERS))
     cmake = files["CMakeLists.txt"]
     wanted = sorted(path for path in (*GENERATED, *files) if path.startswith("src/") and path.endswith(".c"))
     assert block(cmake, "add_executable(firmware") == wanted
@@ -49,7 +55,7 @@ def test_every_c_source_is_named_once_and_in_order(name: str) -> None:
 
 @pytest.mark.parametrize("name", PORTS)
 def test_the_toolchain_file_has_the_cores_flags(name: str) -> None:
-    text = render_bare_metal(board(name), "portable", get_port(name), GENERATED)["toolchain.cmake"]
+    text = rendered(name, "portable")["toolchain.cmake"]
     core = get_core(PORTS[name].core)
     assert f'set(CMAKE_C_FLAGS_INIT "{" ".join(core.flags)}")' in text
     assert core.compiler.program in text
@@ -68,15 +74,14 @@ def test_the_toolchain_file_has_the_cores_flags(name: str) -> None:
 def test_the_kernel_set_is_a_definition_where_the_core_has_both(
     name: str, kernels: KernelLibrary, portable: bool
 ) -> None:
-    port = get_port(name)
-    cmake = render_bare_metal(board(name), kernels, port, GENERATED)["CMakeLists.txt"]
-    wanted = [*port.defines, *(["EK_PORTABLE"] if portable else [])]
+    cmake = rendered(name, kernels)["CMakeLists.txt"]
+    wanted = [*get_port(name).defines, *(["EK_PORTABLE"] if portable else [])]
     assert block(cmake, "target_compile_definitions(firmware PRIVATE") == wanted
 
 
 @pytest.mark.parametrize(("kernels", "more"), [("reference", []), ("cmsis_nn_dsp", ["CMSIS_NN"])])
 def test_tflm_is_compiled_as_its_library_was(kernels: KernelLibrary, more: list[str]) -> None:
-    files = render_bare_metal(board("mps2-an386"), kernels, get_port("mps2-an386"), (*GENERATED, TFLM_SOURCE))
+    files = rendered("mps2-an386", kernels, (*GENERATED, TFLM_SOURCE))
     cmake, toolchain = files["CMakeLists.txt"], files["toolchain.cmake"]
     assert block(cmake, "target_compile_definitions(firmware PRIVATE") == [
         "TF_LITE_STATIC_MEMORY",
@@ -85,15 +90,15 @@ def test_tflm_is_compiled_as_its_library_was(kernels: KernelLibrary, more: list[
     ]
     assert TFLM_SOURCE in block(cmake, "add_executable(firmware") and "project(firmware C CXX)" in cmake
     assert "set(CMAKE_CXX_COMPILER arm-none-eabi-g++)" in toolchain
-    aot = render_bare_metal(board("mps2-an386"), "dsp", get_port("mps2-an386"), GENERATED)
+    aot = rendered("mps2-an386", "dsp")
     assert not re.search("CXX|TFLM", aot["CMakeLists.txt"] + aot["toolchain.cmake"])
 
 
 def test_only_boards_with_a_port_get_firmware() -> None:
-    assert bare_metal_port(get_board("mps2-an386")) == PORTS["mps2-an386"]
-    assert bare_metal_port(get_board("esp32s3")) is None
+    assert frameworks_of(get_board("mps2-an386"), "aot") == ("bare_metal",)
+    assert "bare_metal" not in frameworks_of(get_board("esp32s3"), "aot")
     own = get_board("mps2-an386").model_copy(update={"name": "my-board"})
-    assert bare_metal_port(own) is None
+    assert "bare_metal" not in frameworks_of(own, "aot")
 
 
 def test_every_emulated_board_has_a_port_and_a_machine_with_its_core() -> None:
