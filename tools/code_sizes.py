@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.boards.cores import get_core
 from edgekit.boards.kernels import AotKernels
-from edgekit.build.toolchain import Sources, build_part, compiler_version
+from edgekit.build.toolchain import Sources, build_part, compile_objects, compiler_version
 from edgekit.cli.main import show_error
 from edgekit.codegen.aot import engine_folder
 from edgekit.errors import EdgekitError
@@ -78,8 +79,10 @@ def measure(kernels: AotKernels, core_name: str, cores: tuple[str, ...]) -> Meas
     defines = ("EK_PORTABLE",) if kernels == "portable" else ()
     sources = Sources(tuple(sorted(ENGINE.glob("*.c"))), (ENGINE,), defines, optimize=OPTIMIZE)
     result = Measured(kernels, cores, compiler_version(core), " ".join((*core.flags, OPTIMIZE)))
-    for function in engine_functions():
-        elf = build_part(core, sources, (function,))
+    with tempfile.TemporaryDirectory(prefix="edgekit-sizes-") as folder:
+        objects = compile_objects(core, sources, Path(folder))
+        parts = {function: build_part(core, objects, (function,)) for function in engine_functions()}
+    for function, elf in parts.items():
         needed = []
         for name, size in sorted({**elf.functions, **elf.objects}.items()):
             # The engine's external names begin so; others are a file's own, and another file may have them too.

@@ -48,7 +48,7 @@ class Sources:
     Attributes
     ----------
     files:
-        C sources that exist.
+        C sources that exist, or what :func:`compile_objects` made of them.
     include:
         Folders to look for headers in.
     defines:
@@ -178,31 +178,45 @@ def build_part(core: Core, sources: Sources, roots: Sequence[str], *, libc: bool
     return _build(core, replace(sources, texts={**sources.texts, "part.ld": _PART_SCRIPT}), link)
 
 
+def compile_objects(core: Core, sources: Sources, folder: Path) -> Sources:
+    """Compile ``sources`` to objects in ``folder``, and return these: they can be linked several times.
+
+    Raises
+    ------
+    TaskError
+        As :func:`build_program`.
+    """
+    if sources.texts:
+        raise ValueError("only sources that exist can be compiled apart")
+    _run([*_compile_command(core, sources), "-c"], folder)
+    return replace(sources, files=tuple(folder / f"{path.stem}.o" for path in sources.files))
+
+
 def _build(core: Core, sources: Sources, link: Sequence[str]) -> Elf:
-    compiler = find_compiler(core)
     with tempfile.TemporaryDirectory(prefix="edgekit-build-") as name:
         folder = Path(name)
         for text_name, text in sources.texts.items():
             (folder / text_name).write_text(text, encoding="utf-8")
-        files = [*sources.files, *(folder / n for n in sources.texts if n.endswith(".c"))]
+        written = tuple(folder / name for name in sources.texts if name.endswith(".c"))
+        whole = replace(sources, files=(*sources.files, *written), include=(*sources.include, folder))
         elf = folder / "program.elf"
-        command = [
-            str(compiler),
-            *core.flags,
-            *_library(core, compiler),
-            *_COMMON,
-            sources.optimize,
-            *(f"-D{define}" for define in sources.defines),
-            *(f"-I{path}" for path in (*sources.include, folder)),
-            *map(str, files),
-            *link,
-            "-Wl,--gc-sections",
-            "-Wl,--build-id=none",
-            "-o",
-            str(elf),
-        ]
-        _run(command, folder)
+        last = ("-Wl,--gc-sections", "-Wl,--build-id=none", "-o", str(elf))
+        _run([*_compile_command(core, whole), *link, *last], folder)
         return Elf(elf.read_bytes())
+
+
+def _compile_command(core: Core, sources: Sources) -> list[str]:
+    compiler = find_compiler(core)
+    return [
+        str(compiler),
+        *core.flags,
+        *_library(core, compiler),
+        *_COMMON,
+        sources.optimize,
+        *(f"-D{define}" for define in sources.defines),
+        *(f"-I{path}" for path in sources.include),
+        *map(str, sources.files),
+    ]
 
 
 def _library(core: Core, compiler: Path) -> list[str]:
