@@ -84,6 +84,7 @@ static void identify(const ek_frame *frame) {
   SET_TEXT(identity->build, settings->build);
   memcpy(identity->model_sha256, settings->model_sha256, sizeof identity->model_sha256);
   identity->ticks_per_second = ek_device.ticks_per_second;
+  identity->clock_hz = ek_port_clock_hz();
   identity->ns_per_instruction = ek_port_tick_rate.ns_per_instruction;
   identity->model_bytes = settings->model_bytes;
   identity->arena_bytes = settings->arena_bytes;

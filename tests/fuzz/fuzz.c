@@ -55,6 +55,8 @@ void ek_port_idle(void) { now += 1000; }
 
 uint32_t ek_port_reset_reason(void) { return 0; }
 
+uint32_t ek_port_clock_hz(void) { return 0; }
+
 static void put(size_t *size, uint8_t byte) {
   if (*size < sizeof wire) wire[(*size)++] = byte;
 }

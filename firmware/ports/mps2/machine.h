@@ -28,6 +28,6 @@ typedef struct {
 #define EK_UART_INTERRUPTS 7u  // among the first three of a word are those of receiving
 
 // Prepares the UART and the counter; called once before main().
-void ek_port_start(void);
+void ek_machine_start(void);
 
 #endif  // EDGEKIT_PORTS_MPS2_MACHINE_H_

@@ -72,7 +72,9 @@ uint64_t ek_port_ticks(void) {
 
 #endif
 
-void ek_port_start(void) {
+void ek_port_start(void) {}
+
+void ek_machine_start(void) {
   EK_UART->baud_divider = 16;  // the least that the UART works with
   EK_UART->control = EK_UART_CONTROL_TX_RX;
   // QEMU hands over the next byte when one is taken: what came before the UART received waits until then, and all behind.
@@ -119,6 +121,8 @@ void ek_port_idle(void) {
 }
 
 uint32_t ek_port_reset_reason(void) { return 0; }
+
+uint32_t ek_port_clock_hz(void) { return 0; }
 
 // QEMU ends when it runs with -no-reboot and the core asks for a reset; a status cannot be handed over.
 void ek_port_exit(int status) {

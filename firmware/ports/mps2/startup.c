@@ -26,7 +26,7 @@ void ek_reset(void) {
   const uint32_t *source = ek_data_source;
   for (uint32_t *word = ek_data_start; word < ek_data_end; word++) *word = *source++;
   for (uint32_t *word = ek_bss_start; word < ek_bss_end; word++) *word = 0;
-  ek_port_start();
+  ek_machine_start();
   ek_port_exit(main());
 }
 

@@ -68,6 +68,8 @@ static int wait_for(short events, int milliseconds) {
 
 static int would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
+void ek_port_start(void) {}
+
 // What nobody takes within a second is lost, as on a wire.
 void ek_port_write(const void *bytes, size_t size) {
   const uint8_t *byte = bytes;
@@ -104,6 +106,8 @@ uint64_t ek_port_ticks(void) {
 }
 
 uint32_t ek_port_reset_reason(void) { return reset_reason; }
+
+uint32_t ek_port_clock_hz(void) { return 0; }
 
 void ek_port_exit(int status) { exit(status); }
 

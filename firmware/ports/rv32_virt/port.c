@@ -14,6 +14,8 @@
 
 const ek_port_rate ek_port_tick_rate = {1000000000, 1, 1, 1};
 
+void ek_port_start(void) {}
+
 void ek_port_write(const void *bytes, size_t size) {
   const uint8_t *byte = bytes;
   while (size--) {
@@ -43,6 +45,8 @@ uint64_t ek_port_ticks(void) {
 void ek_port_idle(void) {}
 
 uint32_t ek_port_reset_reason(void) { return 0; }
+
+uint32_t ek_port_clock_hz(void) { return 0; }
 
 void ek_port_exit(int status) {
   *TEST_DEVICE = status ? (uint32_t)status << 16 | TEST_FAIL : TEST_PASS;
