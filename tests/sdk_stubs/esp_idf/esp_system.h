@@ -1,0 +1,16 @@
+#pragma once
+
+#include "esp_err.h"
+
+typedef enum {
+  ESP_RST_UNKNOWN,
+  ESP_RST_POWERON,
+  ESP_RST_EXT,
+  ESP_RST_SW,
+  ESP_RST_PANIC,
+  ESP_RST_INT_WDT,
+  ESP_RST_TASK_WDT,
+} esp_reset_reason_t;
+
+void esp_restart(void) __attribute__((__noreturn__));
+esp_reset_reason_t esp_reset_reason(void);

@@ -1,0 +1,3 @@
+#pragma once
+
+typedef struct stdio_driver stdio_driver_t;
