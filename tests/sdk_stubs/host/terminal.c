@@ -11,6 +11,7 @@
 
 static int terminal = -1;
 static struct timespec started;
+static uint64_t jumped;
 
 void terminal_wrong(const char *what) {
   fprintf(stderr, "wrong use of the SDK: %s\n", what);
@@ -58,5 +59,8 @@ size_t terminal_write(const void *bytes, size_t size, int milliseconds) {
 uint64_t terminal_clock(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)(now.tv_sec - started.tv_sec) * 1000000000u + (uint64_t)now.tv_nsec - (uint64_t)started.tv_nsec;
+  return jumped + (uint64_t)(now.tv_sec - started.tv_sec) * 1000000000u + (uint64_t)now.tv_nsec -
+         (uint64_t)started.tv_nsec;
 }
+
+void terminal_jump(uint64_t nanoseconds) { jumped += nanoseconds; }

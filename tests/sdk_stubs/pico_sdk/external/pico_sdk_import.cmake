@@ -22,7 +22,8 @@ set(CMAKE_CXX_FLAGS_INIT "${CMAKE_C_FLAGS_INIT}")
 get_filename_component(EK_STUB_SDK "${CMAKE_CURRENT_LIST_DIR}/.." ABSOLUTE)
 
 macro(pico_sdk_init)
-  foreach(name pico_stdlib pico_stdlib_headers hardware_clocks hardware_irq hardware_uart hardware_watchdog)
+  foreach(name pico_stdlib pico_stdlib_headers pico_multicore pico_multicore_headers hardware_clocks hardware_irq
+               hardware_uart hardware_watchdog)
     add_library(${name} INTERFACE)
     target_include_directories(${name} SYSTEM INTERFACE ${EK_STUB_SDK})
     target_compile_definitions(${name} INTERFACE ${EK_STUB_CHIP})
