@@ -28,6 +28,7 @@ from bench_exact import (
 from bench_firmware import firmware_section
 from bench_line import line_section
 from bench_process import RUNS, ProcessCost, measure_processes
+from bench_projects import project_section
 from bench_rows import Row, make_console, print_rows
 from bench_target import target_section
 from bench_vww import MODELS
@@ -220,6 +221,7 @@ def main() -> int:
         rows += target_section(console, models)
         rows += line_section(console, models)
         rows += firmware_section(console, models)
+        rows += project_section(console, models)
         specs = conversion_points(quick)
         converted = [convert(spec, tflm_available()) for spec in _tracked(specs, "Converting")]
         title = "Predicted against converted with TensorFlow, 10 classes, random weights"

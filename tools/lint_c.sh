@@ -1,6 +1,7 @@
 #!/bin/sh
 # Compiles every C file of the firmware with warnings as errors: the engines, the core and the port to this host with its
-# compilers, on both of the engine's code paths where they can tell, and the other ports with their cross compilers.
+# compilers, on both of the engine's code paths where they can tell, and the other ports with their cross compilers; those
+# to SDKs against stubs of the SDKs' headers.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -42,3 +43,15 @@ riscv="riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv32imac -mabi=ilp3
 compile "$riscv" firmware/engine/aot
 compile "$riscv" firmware/core
 compile "$riscv" firmware/ports/rv32_virt
+
+touch "$headers/sdkconfig.h"
+esp="-DCONFIG_ESP_DEFAULT_CPU_FREQ_MHZ=160 -DCONFIG_ESP_TASK_WDT_INIT=1 -DCONFIG_EDGEKIT_UART_NUM=0
+  -DCONFIG_EDGEKIT_UART_BAUD=115200 -DCONFIG_EDGEKIT_UART_TX_GPIO=21 -DCONFIG_EDGEKIT_UART_RX_GPIO=20"
+for line in UART USB_SERIAL_JTAG; do
+    compile "$riscv $esp -DCONFIG_EDGEKIT_LINE_$line=1 -isystem tests/sdk_stubs/esp_idf" firmware/ports/esp_idf
+done
+for line in 0 1; do
+    pico="$arm -DEK_LINE_UART=$line -isystem tests/sdk_stubs/pico_sdk"
+    compile "$pico -mcpu=cortex-m0plus -DPICO_RP2040=1 -DSYS_CLK_KHZ=125000" firmware/ports/pico_sdk
+    compile "$pico -mcpu=cortex-m33 -DPICO_RP2350=1 -DSYS_CLK_KHZ=150000" firmware/ports/pico_sdk
+done
