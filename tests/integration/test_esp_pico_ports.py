@@ -87,6 +87,8 @@ def test_bytes_pass_unchanged_in_both_directions(echo: tuple[str, Path]) -> None
             assert exactly(port, len(data[start : start + 500])) == data[start : start + 500]
         port.write(b"\n")  # one byte alone, which comes while the port waits for it
         assert exactly(port, 1) == b"\n"
+        port.write(b"\xffb")
+        assert exactly(port, 1500) == bytes(i & 255 for i in range(1500))
         port.write(b"\xff\xff\r\n")
         assert exactly(port, 4) == b"\xff\xff\r\n"
 
@@ -104,6 +106,7 @@ def test_ticks_go_on_over_the_counter_s_wraps(echo: tuple[str, Path]) -> None:
         jumped = looks(port)
         elapsed = time.monotonic() - before
         assert seen == sorted(seen) and jumped == sorted(jumped)
+        assert {tick % (hertz // 1_000_000) for tick in seen} != {0}, "the ticks are microseconds, not cycles"
         assert (seen[-1] - seen[0]) / hertz >= 0.2 and (seen[-1] - seen[0]) / hertz <= elapsed
         assert MINUTE <= (jumped[0] - seen[-1]) / hertz <= MINUTE + elapsed
         assert MINUTE + 0.2 <= (jumped[-1] - seen[0]) / hertz <= MINUTE + elapsed

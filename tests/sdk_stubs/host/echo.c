@@ -1,5 +1,6 @@
 // Sends back what comes, but for two bytes of which the first is 0xFF: i is answered by a line with the port's clock, rate
-// and reset reason, t by ten looks at the counter; j is a minute in which nobody looks at it, Q is the end.
+// and reset reason, b by 1500 bytes written at once, t by ten looks at the counter; j is a minute in which nobody looks at
+// it, Q is the end.
 #include <stdio.h>
 
 #include "ek_port.h"
@@ -20,11 +21,20 @@ static void send_information(void) {
   ek_port_write(text, 0);
 }
 
+static void send_block(void) {
+  uint8_t block[1500];
+  for (size_t i = 0; i < sizeof block; i++) block[i] = (uint8_t)i;
+  ek_port_write(block, sizeof block);
+}
+
 static void obey(uint8_t command) {
   static const uint8_t mark = 0xFF;
   switch (command) {
     case 'i':
       send_information();
+      break;
+    case 'b':
+      send_block();
       break;
     case 't':
       send_ticks();
