@@ -18,8 +18,9 @@ elseif(PICO_BOARD STREQUAL "pico2")
 else()
   message(FATAL_ERROR "There is no board ${PICO_BOARD}")
 endif()
-set(CMAKE_CXX_FLAGS_INIT "${CMAKE_C_FLAGS_INIT}")
 get_filename_component(EK_STUB_SDK "${CMAKE_CURRENT_LIST_DIR}/.." ABSOLUTE)
+# Where the compiler has no C++ library, what is needed of it comes from here.
+set(CMAKE_CXX_FLAGS_INIT "${CMAKE_C_FLAGS_INIT} -idirafter ${EK_STUB_SDK}/../freestanding")
 
 macro(pico_sdk_init)
   foreach(name pico_stdlib pico_stdlib_headers pico_multicore pico_multicore_headers hardware_clocks hardware_irq
