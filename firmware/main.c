@@ -2,8 +2,12 @@
 #include "ek_bench.h"
 #include "ek_port.h"
 
+#ifndef ARDUINO  // whose core has a main program of its own, which calls the sketch's setup() and loop()
+
 int main(void) {
   ek_port_start();
   ek_bench_start();
   for (;;) ek_bench_poll();
 }
+
+#endif

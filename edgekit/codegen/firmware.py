@@ -20,7 +20,7 @@ PROTOCOL_HEADER: Final = "ek_protocol.h"
 TFLM_DEFINES: Final = ("TF_LITE_STATIC_MEMORY", "NDEBUG")
 """What TFLite Micro's headers must be compiled with, as its library was."""
 
-_KINDS: Final = (".c", ".cc", ".h", ".ld")
+_KINDS: Final = (".c", ".cc", ".cpp", ".h", ".ld")
 
 
 def firmware_sources(engine: Engine) -> dict[str, str]:
@@ -54,7 +54,7 @@ def kernel_defines(board: BoardProfile, kernels: KernelLibrary) -> tuple[str, ..
 
 def to_compile(paths: Collection[str]) -> list[str]:
     """Return those of ``paths`` in a build folder that are compiled, sorted."""
-    return with_suffix(paths, ".c", ".cc")
+    return with_suffix(paths, ".c", ".cc", ".cpp")
 
 
 def include_folders(paths: Collection[str]) -> list[str]:

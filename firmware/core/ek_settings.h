@@ -4,6 +4,13 @@
 
 #include "ek_protocol.h"
 
+// A Teensy's Arduino core copies constants to RAM unless they are in this section of the flash.
+#if defined(TEENSYDUINO)
+#define EK_GOLDEN_SECTION __attribute__((section(".progmem.edgekit_golden")))
+#else
+#define EK_GOLDEN_SECTION
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -28,6 +28,15 @@ def variant(spec: ProjectSpec, name: str) -> ProjectSpec:
     if name == "esp_nn":
         board = make_board(sdk={"framework": "esp_idf"})
         return replace(spec, board=board, kernels="esp_nn_s3", labels=(), latency=None)
+    if name == "zephyr":
+        board = make_board(name="nucleo-l4r5zi", sdk={"framework": "zephyr"})
+        return replace(spec, board=board)
+    if name == "arduino":
+        board = make_board(name="nucleo-h743zi", sdk={"framework": "arduino"})
+        return aot_variant(replace(spec, board=board))
+    if name == "platformio":
+        board = make_board(name="nano33ble", sdk={"framework": "platformio"})
+        return replace(spec, board=board)
     # A board that edgekit has a port to, so that CMake's files are among the text.
     ported = replace(spec, board=make_board(name="mps2-an386"))
     if name == "aot":
@@ -72,7 +81,7 @@ def test_the_tiny_model_is_what_its_builder_describes() -> None:
         np.testing.assert_array_equal(ours.values(), theirs.values())
 
 
-@pytest.mark.parametrize("name", ["cmsis_nn", "esp_nn", "aot", "linux"])
+@pytest.mark.parametrize("name", ["cmsis_nn", "esp_nn", "aot", "linux", "zephyr", "arduino", "platformio"])
 def test_rendered_projects_equal_the_committed_ones(
     name: str, tiny_spec: ProjectSpec, pytestconfig: pytest.Config
 ) -> None:

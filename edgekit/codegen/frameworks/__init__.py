@@ -7,7 +7,7 @@ from typing import Final
 
 from edgekit.boards.kernels import Engine
 from edgekit.boards.profile import BoardProfile, Framework
-from edgekit.codegen.frameworks import bare_metal, esp_idf, pico_sdk
+from edgekit.codegen.frameworks import arduino, bare_metal, esp_idf, pico_sdk, platformio, zephyr
 from edgekit.codegen.frameworks.framework import Application, ProjectFramework
 
 __all__ = ["FRAMEWORKS", "Application", "ProjectFramework", "frameworks_of"]
@@ -15,6 +15,9 @@ __all__ = ["FRAMEWORKS", "Application", "ProjectFramework", "frameworks_of"]
 FRAMEWORKS: Final[Mapping[Framework, ProjectFramework]] = {
     "esp_idf": esp_idf.FRAMEWORK,
     "pico_sdk": pico_sdk.FRAMEWORK,
+    "zephyr": zephyr.FRAMEWORK,
+    "arduino": arduino.FRAMEWORK,
+    "platformio": platformio.FRAMEWORK,
     "bare_metal": bare_metal.FRAMEWORK,
 }
 """By the name they have in board profiles and project.json."""

@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+#include "ek_place.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "ek_place.h"
+
 #if defined(__GNUC__)
 #define EK_INLINE inline __attribute__((always_inline))
 #define EK_ALIASING __attribute__((may_alias))

@@ -15,7 +15,7 @@ EK_ARENA_SECTION static int8_t ek_arena[EK_MODEL_ARENA_BYTES] EK_ALIGNED(16);
 // clang-format off
 
 // 0: CONV_2D 6x6x3 -> 3x3x4, window 3x3, stride 2x2
-static const int8_t ek_weights_0[112] EK_ALIGNED(4) = {
+EK_CONSTANT_SECTION static const int8_t ek_weights_0[112] EK_ALIGNED(4) = {
      -45, 115, -89, -26,  17, -96, 115, -70,  39,-115,-109,  83,  34,  33,  22, 115,
       10,-103, -34,  22,-112,  20,  22, -26,-113, 105,   2, -73,-115, 122, -71,-116,
     -118,-105, -16, -20,  15,  92, -93, -53,-110, -66,-104,  14, -20, -91,  11, -97,
@@ -24,7 +24,7 @@ static const int8_t ek_weights_0[112] EK_ALIGNED(4) = {
     -111,  17,-112,  31,  -1,  97, -40,  59, -75,   0,  47,   9, -13, -54,  28, 123,
      -18,  71, -47,  -8,-109, -97,   4, -20,  22, 109, -11,   0, -85,  66, -40,   0,
 };
-static const ek_channel ek_channels_0[4] = {
+EK_CONSTANT_SECTION static const ek_channel ek_channels_0[4] = {
     {-11029, 1073741824}, {14570, 1073741824}, {10, 1610612736}, {-2199, 1073741824},
 };
 static const ek_conv2d_op ek_op_0 = {
@@ -40,12 +40,12 @@ static const ek_conv2d_op ek_op_0 = {
 };
 
 // 1: DEPTHWISE_CONV_2D 3x3x4 -> 3x3x4, window 3x3, stride 1x1
-static const int8_t ek_weights_1[36] EK_ALIGNED(4) = {
+EK_CONSTANT_SECTION static const int8_t ek_weights_1[36] EK_ALIGNED(4) = {
     -117, 119,  44,-108,  68,  15,  19,  75,  97,  82, -47, -40,  50, -38,  25,   0,
       21,  77, -11,-110,  88,-104, 114, -58,  -6,  51,  43,-111,-112,  60,  52, -48,
       38,  20, 127,  47,
 };
-static const ek_channel ek_channels_1[4] = {
+EK_CONSTANT_SECTION static const ek_channel ek_channels_1[4] = {
     {531112, 1073741824}, {1153671, 1073741824}, {1492455, 1610612736}, {-1438426, 1073741824},
 };
 static const ek_depthwise_op ek_op_1 = {
@@ -71,10 +71,10 @@ static const ek_pool_op ek_op_2 = {
 };
 
 // 3: CONV_2D 1x1x4 -> 1x1x3
-static const int8_t ek_weights_3[16] EK_ALIGNED(4) = {
+EK_CONSTANT_SECTION static const int8_t ek_weights_3[16] EK_ALIGNED(4) = {
      -29, 100,  44, -39,-122, 113,  -9, -37, -84,  29, -98,  -1,   0,   0,   0,   0,
 };
-static const ek_channel ek_channels_3[4] = {
+EK_CONSTANT_SECTION static const ek_channel ek_channels_3[4] = {
     {297225, 1073741824}, {-234136, 1073741824}, {-621624, 1610612736}, {1, 1073741824},
 };
 static const ek_pointwise_op ek_op_3 = {
@@ -89,7 +89,7 @@ static const ek_pointwise_op ek_op_3 = {
 };
 
 // 5: SOFTMAX 3 -> 3
-static const int32_t ek_exp_5[111] = {
+EK_CONSTANT_SECTION static const int32_t ek_exp_5[111] = {
     2147483647, 1895147668, 1672462419, 1475942488,
     1302515042, 1149465166, 1014399735, 895204371,
     790015308, 697185865, 615264540, 542968897,

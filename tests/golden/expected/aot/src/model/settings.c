@@ -18,7 +18,7 @@ static const uint16_t op_codes[6] = {
     25,  // SOFTMAX
 };
 
-static const int8_t golden_inputs[4][EK_MODEL_INPUT_BYTES] = {
+EK_GOLDEN_SECTION static const int8_t golden_inputs[4][EK_MODEL_INPUT_BYTES] = {
   {
      -11, -79, 101,  34,  74,  88, -73,-111, -33, 106, -15, -40,  48,  62,  97, -51,
      -60, -69,-122, -61, -47, -60,  39,  16,  60,  52,  76,  65,-119, -21,  47,  30,
@@ -57,7 +57,7 @@ static const int8_t golden_inputs[4][EK_MODEL_INPUT_BYTES] = {
   },
 };
 
-static const int8_t golden_outputs[4][EK_MODEL_OUTPUT_BYTES] = {
+EK_GOLDEN_SECTION static const int8_t golden_outputs[4][EK_MODEL_OUTPUT_BYTES] = {
   {
      -35, -46, -46,
   },

@@ -7,9 +7,9 @@
 
 namespace edgekit {
 
-inline constexpr size_t kModelDataBytes = 2016;
+constexpr size_t kModelDataBytes = 2016;
 
-inline constexpr char kModelDataSha256[] = "9088b00a2132913937742f66774eb766171c13ae6ddcb43cdc5c8a5115337bc0";
+constexpr char kModelDataSha256[] = "9088b00a2132913937742f66774eb766171c13ae6ddcb43cdc5c8a5115337bc0";
 
 // The .tflite file. TFLite Micro reads weights in place, hence the alignment.
 alignas(16) extern const uint8_t g_model_data[kModelDataBytes];
