@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TARGET_STAMP := $(VENV)/.target-installed
-C_FILES = $(shell find firmware tests -path tests/golden -prune -o \( -name '*.[ch]' -o -name '*.cc' \) -print)
+C_FILES = $(shell find firmware tests -path tests/golden -prune -o \( -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp' \) -print)
 C_FORMAT = $(BIN)/clang-format --style=file:firmware/.clang-format
 
 SECONDS = 60

@@ -31,6 +31,10 @@ for compiler in gcc clang; do
         compile "$compiler" firmware/ports/posix
     fi
 done
+for core in MBED STM32 RP2040 ESP32; do
+    g++ -std=gnu++14 -Wall -Wextra -Werror -O2 -c -o /dev/null -DARDUINO=10819 -DARDUINO_ARCH_$core \
+        -Itests/sdk_stubs/arduino firmware/ports/arduino/port.cpp
+done
 arm="arm-none-eabi-gcc -mthumb"
 compile "$arm -mcpu=cortex-m0plus" firmware/engine/aot
 compile "$arm -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16" firmware/engine/aot
@@ -39,6 +43,9 @@ compile "$arm -mcpu=cortex-m0plus" firmware/core
 compile "$arm -mcpu=cortex-m3" firmware/ports/mps2
 compile "$arm -mcpu=cortex-m33 -DEK_MPS2_AN505" firmware/ports/mps2
 compile "$arm -mcpu=cortex-m55 -mfloat-abi=hard -DEK_MPS3_AN547" firmware/ports/mps2
+zephyr="$arm -mcpu=cortex-m33 -mfloat-abi=hard -mfpu=fpv5-sp-d16 -Itests/sdk_stubs/zephyr"
+compile "$zephyr -DCONFIG_SYS_CLOCK_HW_CYCLES_PER_SEC=160000000 -DCONFIG_TIMER_HAS_64BIT_CYCLE_COUNTER" firmware/ports/zephyr
+compile "$zephyr -DCONFIG_NRF_RTC_TIMER -DCONFIG_SOC_NRF5340_CPUAPP" firmware/ports/zephyr
 riscv="riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv32imac -mabi=ilp32"
 compile "$riscv" firmware/engine/aot
 compile "$riscv" firmware/core

@@ -21,7 +21,7 @@ from edgekit.codegen.frameworks.framework import Application, ProjectFramework
 ZEPHYR_VERSION: Final = "v4.3.0"
 """The release that the manifest pins."""
 TFLM_REVISION: Final = "8d404de73acf7687831e16d88e86e4f73cfddf8e"
-"""In Zephyr's own clone of TFLite Micro: branch zephyr-v4.1.0, which came along with CMSIS-NN 7.0.0 (pull request 85547)."""
+"""Of Zephyr's clone of TFLite Micro, branch zephyr-v4.1.0; it came along with CMSIS-NN 7.0.0 (pull request 85547)."""
 
 _ENGINE_SOURCE: Final = "src/engine/ek_engine_tflm.cc"
 

@@ -1,12 +1,12 @@
 // The port to Zephyr. The line is the UART that the devicetree chooses as `edgekit,line`, a real one or USB's CDC ACM;
 // without that choice it is the console's, which must then be off (CONFIG_UART_CONSOLE=n).
+#include <string.h>
 #include <zephyr/device.h>
 #include <zephyr/devicetree.h>
 #include <zephyr/drivers/hwinfo.h>
 #include <zephyr/drivers/uart.h>
 #include <zephyr/kernel.h>
 #include <zephyr/sys/reboot.h>
-#include <zephyr/sys/ring_buffer.h>
 
 #include "../ek_port.h"
 
@@ -25,9 +25,34 @@
 
 static const struct device *const line = DEVICE_DT_GET(LINE);
 
-// One side of each is the driver's callback, the other the main thread, so they need no lock.
-RING_BUF_DECLARE(ek_received, 1024);
-RING_BUF_DECLARE(ek_to_send, 512);
+// A ring of bytes. One side of it is the driver's callback, the other the main thread, so it needs no lock.
+#define RING_BYTES 1024u  // a power of two, since the counts wrap
+typedef struct {
+  uint8_t bytes[RING_BYTES];
+  uint32_t put, got;  // ever
+} ring;
+
+static ring received, to_send;
+
+// How many bytes can be put without a break, and where.
+static uint32_t ring_room(ring *to, uint8_t **space) {
+  uint32_t at = to->put % RING_BYTES;
+  uint32_t room = RING_BYTES - (to->put - __atomic_load_n(&to->got, __ATOMIC_ACQUIRE));
+  *space = to->bytes + at;
+  return room < RING_BYTES - at ? room : RING_BYTES - at;
+}
+
+static void ring_put(ring *to, uint32_t count) { __atomic_store_n(&to->put, to->put + count, __ATOMIC_RELEASE); }
+
+// How many bytes can be got without a break, and where they are.
+static uint32_t ring_content(ring *from, const uint8_t **bytes) {
+  uint32_t at = from->got % RING_BYTES;
+  uint32_t content = __atomic_load_n(&from->put, __ATOMIC_ACQUIRE) - from->got;
+  *bytes = from->bytes + at;
+  return content < RING_BYTES - at ? content : RING_BYTES - at;
+}
+
+static void ring_got(ring *from, uint32_t count) { __atomic_store_n(&from->got, from->got + count, __ATOMIC_RELEASE); }
 
 K_SEM_DEFINE(ek_arrived, 0, 1);
 K_SEM_DEFINE(ek_taken, 0, 1);
@@ -95,9 +120,9 @@ static void receive(void) {
   int count;
   do {  // until there is nothing more: some drivers call only for what comes anew
     uint8_t *space;
-    size = ring_buf_put_claim(&ek_received, &space, UINT32_MAX);
+    size = ring_room(&received, &space);
     count = size ? uart_fifo_read(line, space, (int)size) : 0;
-    ring_buf_put_finish(&ek_received, count > 0 ? (uint32_t)count : 0);
+    if (count > 0) ring_put(&received, (uint32_t)count);
   } while (size && count == (int)size);
   // With USB what is not taken stays with the host; a UART loses it, and the host repeats it.
   if (size == 0) uart_irq_rx_disable(line);
@@ -105,10 +130,10 @@ static void receive(void) {
 }
 
 static void send(void) {
-  uint8_t *bytes;
-  uint32_t size = ring_buf_get_claim(&ek_to_send, &bytes, UINT32_MAX);
+  const uint8_t *bytes;
+  uint32_t size = ring_content(&to_send, &bytes);
   int count = size ? uart_fifo_fill(line, bytes, (int)size) : 0;
-  ring_buf_get_finish(&ek_to_send, count > 0 ? (uint32_t)count : 0);
+  if (count > 0) ring_got(&to_send, (uint32_t)count);
   if (size == 0) uart_irq_tx_disable(line);
   k_sem_give(&ek_taken);
 }
@@ -133,16 +158,24 @@ void ek_port_start(void) {
 void ek_port_write(const void *bytes, size_t size) {
   const uint8_t *byte = bytes;
   while (size) {
-    uint32_t count = ring_buf_put(&ek_to_send, byte, (uint32_t)size);
+    uint8_t *space;
+    uint32_t count = ring_room(&to_send, &space);
+    if (count > size) count = (uint32_t)size;
+    memcpy(space, byte, count);
+    ring_put(&to_send, count);
     byte += count;
     size -= count;
     uart_irq_tx_enable(line);
-    if (size && k_sem_take(&ek_taken, K_MSEC(WRITE_MS))) return;
+    if (count == 0 && k_sem_take(&ek_taken, K_MSEC(WRITE_MS))) return;
   }
 }
 
 size_t ek_port_read(void *bytes, size_t size) {
-  uint32_t count = ring_buf_get(&ek_received, bytes, (uint32_t)size);
+  const uint8_t *from;
+  uint32_t count = ring_content(&received, &from);
+  if (count > size) count = (uint32_t)size;
+  memcpy(bytes, from, count);
+  ring_got(&received, count);
   if (count) uart_irq_rx_enable(line);
   return count;
 }

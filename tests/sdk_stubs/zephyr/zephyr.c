@@ -14,7 +14,6 @@
 #include <zephyr/drivers/uart.h>
 #include <zephyr/kernel.h>
 #include <zephyr/sys/reboot.h>
-#include <zephyr/sys/ring_buffer.h>
 
 #define FIFO 16
 
@@ -163,62 +162,6 @@ uint32_t k_cycle_get_32(void) {
   static uint64_t start_time;
   if (start_time == 0) start_time = nanoseconds();
   return (uint32_t)(nanoseconds() - start_time - 100000000u);
-}
-
-static uint32_t minimum(uint64_t a, uint64_t b) { return (uint32_t)(a < b ? a : b); }
-
-uint32_t ring_buf_put_claim(struct ring_buf *buf, uint8_t **data, uint32_t size) {
-  pthread_mutex_lock(&lock);
-  uint32_t at = (uint32_t)(buf->put % buf->size);
-  uint32_t room = minimum(buf->size - (buf->put - buf->got), buf->size - at);
-  pthread_mutex_unlock(&lock);
-  *data = buf->buffer + at;
-  return minimum(room, size);
-}
-
-int ring_buf_put_finish(struct ring_buf *buf, uint32_t size) {
-  pthread_mutex_lock(&lock);
-  buf->put += size;
-  pthread_mutex_unlock(&lock);
-  return 0;
-}
-
-uint32_t ring_buf_get_claim(struct ring_buf *buf, uint8_t **data, uint32_t size) {
-  pthread_mutex_lock(&lock);
-  uint32_t at = (uint32_t)(buf->got % buf->size);
-  uint32_t there = minimum(buf->put - buf->got, buf->size - at);
-  pthread_mutex_unlock(&lock);
-  *data = buf->buffer + at;
-  return minimum(there, size);
-}
-
-int ring_buf_get_finish(struct ring_buf *buf, uint32_t size) {
-  pthread_mutex_lock(&lock);
-  buf->got += size;
-  pthread_mutex_unlock(&lock);
-  return 0;
-}
-
-uint32_t ring_buf_put(struct ring_buf *buf, const uint8_t *data, uint32_t size) {
-  uint32_t total = 0, part;
-  uint8_t *space;
-  while (total < size && (part = ring_buf_put_claim(buf, &space, size - total))) {
-    memcpy(space, data + total, part);
-    ring_buf_put_finish(buf, part);
-    total += part;
-  }
-  return total;
-}
-
-uint32_t ring_buf_get(struct ring_buf *buf, uint8_t *data, uint32_t size) {
-  uint32_t total = 0, part;
-  uint8_t *bytes;
-  while (total < size && (part = ring_buf_get_claim(buf, &bytes, size - total))) {
-    memcpy(data + total, bytes, part);
-    ring_buf_get_finish(buf, part);
-    total += part;
-  }
-  return total;
 }
 
 int hwinfo_get_reset_cause(uint32_t *cause) {

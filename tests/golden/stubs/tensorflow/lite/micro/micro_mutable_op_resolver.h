@@ -133,7 +133,7 @@ struct TFLMRegistration {
 EDGEKIT_STUB_OPS(EDGEKIT_STUB_REGISTER)
 #undef EDGEKIT_STUB_REGISTER
 
-#if defined(CMSIS_NN)
+#if defined(CMSIS_NN) || defined(ARDUINO)
 #define EDGEKIT_STUB_REGISTER_INT8(op)             \
   inline TFLMRegistration Register_##op##_INT8() { \
     return {#op "_INT8"};                          \

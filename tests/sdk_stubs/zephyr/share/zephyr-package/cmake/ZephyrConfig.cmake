@@ -1,0 +1,20 @@
+# What a Zephyr application's CMakeLists.txt uses of Zephyr's package: the library `app`, and what is said to all of Zephyr.
+cmake_minimum_required(VERSION 3.20.0)
+if(NOT DEFINED BOARD)
+  set(BOARD $ENV{BOARD})
+endif()
+message(STATUS "Board: ${BOARD}")
+project(Zephyr-Kernel LANGUAGES C CXX)
+add_library(app STATIC)
+target_include_directories(app PRIVATE ${CMAKE_CURRENT_LIST_DIR}/../../..)
+target_compile_options(app PRIVATE -Wall -Wextra -Werror ${STUB_OPTIONS})
+set(STUB_LINK_OPTIONS "")
+
+macro(zephyr_compile_definitions)
+  target_compile_definitions(app PRIVATE ${ARGN})
+endmacro()
+
+macro(zephyr_ld_options)
+  list(APPEND STUB_LINK_OPTIONS ${ARGN})
+  message(STATUS "Link options: ${STUB_LINK_OPTIONS}")
+endmacro()
