@@ -167,13 +167,11 @@ def render_zephyr(application: Application) -> dict[str, str]:
         "cmsis_nn": cmsis_nn,
         "sources": to_compile(paths),
         "include": include_folders(paths),
-        # What the module must be compiled with as well is said to all of Zephyr.
         "defines": [
             name
             for name in kernel_defines(application.board, application.kernels)
             if name not in TFLM_DEFINES
         ],
-        "library_defines": TFLM_DEFINES,
         "engine_source": _ENGINE_SOURCE,
         "zephyr": ZEPHYR_VERSION,
         "modules": sorted(modules),
