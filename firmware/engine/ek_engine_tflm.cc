@@ -17,9 +17,18 @@
 #define EK_ARENA_SECTION
 #endif
 
+// The arena was predicted for TFLite Micro's own build. Without its TF_LITE_STATIC_MEMORY, as in Zephyr's module and in
+// Arduino's library, an operator takes 12 bytes more and a tensor 32: the input, the output, and those that an operator
+// looks at while it is prepared.
+#ifdef TF_LITE_STATIC_MEMORY
+#define EK_ARENA_EXTRA 0
+#else
+#define EK_ARENA_EXTRA (12 * EK_MODEL_OPS + 32 * 16)
+#endif
+
 extern "C" {
 
-alignas(16) EK_ARENA_SECTION uint8_t ek_arena[EK_MODEL_ARENA_BYTES];
+alignas(16) EK_ARENA_SECTION uint8_t ek_arena[EK_MODEL_ARENA_BYTES + EK_ARENA_EXTRA];
 
 #ifndef ARDUINO  // whose library, of an older TFLite Micro, prints to Serial by itself
 

@@ -257,7 +257,12 @@ def test_the_tflm_engine_runs_and_says_why_it_cannot(
     folder = unpack(render_project(tiny_spec))
     model = [folder / "src/model" / name for name in ("model_data.cc", "op_resolver.cc")]
     engine = [folder / "src/engine/ek_engine_tflm.cc", folder / "src/engine/tflm/ek_log.c"]
-    options = ("-DCMSIS_NN", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    options = (
+        "-DTF_LITE_STATIC_MEMORY",
+        "-DCMSIS_NN",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+    )
     said = report(
         compile_strictly(compiler, folder, HERE / "check_engine.cc", *model, *engine, options=options)
     )
