@@ -23,6 +23,7 @@ from sdk_ports import PORTS, STUBS, build_port
 from edgekit.bench.client import Client
 from edgekit.bench.line import open_line
 from edgekit.cli.main import run
+from edgekit.codegen.record import changed_files, load_project
 from edgekit.resources import resource_dir
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
@@ -110,6 +111,21 @@ def test_ticks_go_on_over_the_counter_s_wraps(echo: tuple[str, Path]) -> None:
         assert (seen[-1] - seen[0]) / hertz >= 0.2 and (seen[-1] - seen[0]) / hertz <= elapsed
         assert MINUTE <= (jumped[0] - seen[-1]) / hertz <= MINUTE + elapsed
         assert MINUTE + 0.2 <= (jumped[-1] - seen[0]) / hertz <= MINUTE + elapsed
+
+
+@pytest.mark.parametrize(
+    ("board", "framework", "file"),
+    [("esp32c3", "esp_idf", "main/idf_component.yml"), ("pico2", "pico_sdk", "pico_sdk_import.cmake")],
+)
+def test_export_writes_the_project_of_the_board_s_sdk(
+    board: str, framework: str, file: str, tmp_path: Path
+) -> None:
+    model = (Path(__file__).parents[1] / "golden" / "tiny.tflite").read_bytes()
+    first, second = (export_folder(model, tmp_path / name, board) for name in ("first", "second"))
+    project = load_project(first)
+    assert project.framework == framework and file in project.files and changed_files(first, project) == ()
+    for path in (*project.files, "project.json"):
+        assert (first / path).read_bytes() == (second / path).read_bytes(), path
 
 
 RESETS = {
