@@ -6,7 +6,6 @@ rules are here, the files and the messages in :mod:`edgekit.boards.catalog`.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -209,12 +208,12 @@ class BoardProfile(_Frozen):
                 )
         return self
 
-    @cached_property
+    @property
     def arena_region(self) -> MemoryRegion:
         """The region that holds the tensor arena."""
         return next(region for region in self.memory if region.arena)
 
-    @cached_property
+    @property
     def flash_region(self) -> MemoryRegion:
         """The region that holds the image: the first of kind ``flash`` or ``sd``."""
         return next(region for region in self.memory if region.kind in _FLASH_KINDS)
