@@ -7,6 +7,7 @@ disk, an unwritable folder or Ctrl-C therefore leaves what was there before.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -128,6 +129,17 @@ def read_bytes(path: Path, what: str, limit: int) -> bytes:
         raise InputError(
             f"Cannot read {path}: {error.strerror}.", "Check the file and its permissions."
         ) from error
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _make_folder(folder: Path) -> list[Path]:

@@ -1,15 +1,13 @@
-"""Programs that a build runs: finding them, asking their version, running them with a log."""
+"""Programs that a build runs: asking their version, running them with a log."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shlex
-import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,6 @@ from typing import IO, Final
 from edgekit.errors import TaskError
 
 _VERSION_TIMEOUT_S: Final = 30
-_VERSION: Final = re.compile(r"\d+(?:\.\d+)+")
 # What a user has set for other projects must not change the image.
 _HIDDEN: Final = (
     "CFLAGS",
@@ -55,32 +52,8 @@ class Tool:
     version: str
 
 
-def find_tool(names: Sequence[str], install: str) -> Tool:
-    """Return the first of ``names`` that is installed, with the number of its version.
-
-    Parameters
-    ----------
-    names:
-        Programs that do the same, best first.
-    install:
-        How to install one, as a sentence.
-
-    Raises
-    ------
-    TaskError
-        If there is none, or it does not run.
-    """
-    for name in names:
-        found = shutil.which(name)
-        if found is not None:
-            line = version_line(Path(found))
-            number = _VERSION.search(line)
-            return Tool(name, Path(found), line if number is None else number[0])
-    raise TaskError(f"{' or '.join(names)} is needed to build, and is not installed.", install)
-
-
-def version_line(path: Path) -> str:
-    """Return the first line that the program at ``path`` says to ``--version``.
+def version_line(path: Path, arguments: Sequence[str] = ("--version",)) -> str:
+    """Return the first line that the program at ``path`` says when it is asked for its version with ``arguments``.
 
     Raises
     ------
@@ -89,7 +62,7 @@ def version_line(path: Path) -> str:
     """
     try:
         done = subprocess.run(
-            [str(path), "--version"],
+            [str(path), *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -99,7 +72,8 @@ def version_line(path: Path) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TaskError(f"{path.stem} at {path} does not run: {error}.", "Install it again.") from error
-    lines = done.stdout.splitlines()
+    # Some tell it on the other stream.
+    lines = [line for line in (*done.stdout.splitlines(), *done.stderr.splitlines()) if line.strip()]
     if done.returncode or not lines:
         raise TaskError(
             f"{path.stem} at {path} does not run.",
@@ -109,11 +83,18 @@ def version_line(path: Path) -> str:
     return lines[0].strip()
 
 
-def run_logged(command: Sequence[str], log: IO[str], timeout: float) -> int:
+def run_logged(
+    command: Sequence[str],
+    log: IO[str],
+    timeout: float,
+    *,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> int:
     """Run ``command``, write it and what it says to ``log``, and return its exit status.
 
     It and everything it has started are ended when it takes longer than ``timeout`` seconds, or on Ctrl-C and
-    SIGTERM.
+    SIGTERM. ``environment`` is added to this process's own.
 
     Raises
     ------
@@ -128,7 +109,8 @@ def run_logged(command: Sequence[str], log: IO[str], timeout: float) -> int:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=_environment(),
+            cwd=cwd,
+            env=build_environment() | {**(environment or {})},
             start_new_session=True,
         )
         try:
@@ -174,7 +156,8 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _environment() -> dict[str, str]:
+def build_environment() -> dict[str, str]:
+    """Return this process's environment without what would change an image, and with plain English messages."""
     return {
         name: value
         for name, value in os.environ.items()

@@ -10,17 +10,16 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationError
 
 from edgekit.codegen.firmware import SOURCE_FOLDER
-from edgekit.codegen.frameworks.bare_metal import CMAKE_FILE, TOOLCHAIN_FILE
-from edgekit.codegen.record import PROJECT_FILE, ImageSizeRecord, RelativePath, Sha256
+from edgekit.codegen.record import PROJECT_FILE, ImageSizeRecord, RelativePath, Sha256, load_project
 from edgekit.documents import Document, Part
 from edgekit.errors import InputError
+from edgekit.files import file_sha256
 
 BUILD_FILE: Final = "build.json"
 """Name of the record in a build folder."""
 BUILD_LOG: Final = "build.log"
 OUT_FOLDER: Final = "out"
-"""Where CMake works; an earlier build's is thrown away."""
-IMAGE_FILE: Final = f"{OUT_FOLDER}/firmware.elf"
+"""Where the framework's tools work; an earlier build's is thrown away."""
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -31,6 +30,23 @@ class ImageRecord(Part):
     file: RelativePath
     sha256: Sha256
     bytes: Count
+
+
+class FlashFile(Part):
+    """A file that is put onto the board.
+
+    Attributes
+    ----------
+    kind:
+        Its format; a ``zip`` is a package for a boot loader.
+    address:
+        Where it goes in flash, for a ``bin``; ``None`` where the file itself says.
+    """
+
+    kind: Literal["elf", "bin", "hex", "uf2", "zip"]
+    file: RelativePath
+    address: Annotated[int, Field(ge=0)] | None = None
+    sha256: Sha256
 
 
 class SizesRecord(Part):
@@ -109,6 +125,12 @@ class BuildRecord(Document):
         TFLite Micro; ``None`` with the aot engine.
     seconds:
         How long it took.
+    image:
+        The ELF file.
+    flash_files:
+        What can be put onto the board: the parts that all have to be, or one image in several formats.
+    flash_settings:
+        What the flasher has to be told: for the ESP32s ``chip``, and ``mode``, ``freq`` and ``size`` of the flash.
     largest:
         The largest functions, variables and constants.
     failures:
@@ -127,6 +149,8 @@ class BuildRecord(Document):
     tflm: TflmRecord | None = None
     seconds: Annotated[float, Field(ge=0)]
     image: ImageRecord
+    flash_files: tuple[FlashFile, ...]
+    flash_settings: Mapping[str, str] = Field(default_factory=dict)
     sizes: SizesRecord
     flash: FlashUse
     ram: RamUse
@@ -137,14 +161,25 @@ class BuildRecord(Document):
 
 
 def sources_digest(folder: Path) -> str:
-    """Return the SHA-256 over everything in the build folder that goes into an image, names included."""
-    paths = [folder / name for name in (PROJECT_FILE, CMAKE_FILE, TOOLCHAIN_FILE)]
-    paths += sorted(path for path in (folder / SOURCE_FOLDER).rglob("*") if path.is_file())
+    """Return the SHA-256 over everything in the build folder that goes into an image, names included.
+
+    That is project.json, every file that it names, and whatever else lies with the sources.
+
+    Raises
+    ------
+    InputError
+        If project.json is missing or damaged.
+    """
+    names = {PROJECT_FILE, *load_project(folder).files}
+    names |= {
+        path.relative_to(folder).as_posix() for path in (folder / SOURCE_FOLDER).rglob("*") if path.is_file()
+    }
     digest = hashlib.sha256()
-    for path in paths:
+    for name in sorted(names):
+        path = folder / name
         if path.is_file():
             content = path.read_bytes()
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+            digest.update(f"{name}\0{len(content)}\0".encode())
             digest.update(content)
     return digest.hexdigest()
 
@@ -152,13 +187,30 @@ def sources_digest(folder: Path) -> str:
 def load_build(folder: Path) -> BuildRecord | None:
     """Return the record of what was built in ``folder``; ``None`` if nothing was, or it is not what is there now.
 
-    The image and all that it was made from must be unchanged.
+    The image, what is put onto the board, and all that it was made from must be unchanged.
     """
+    record = last_build(folder)
+    if record is None:
+        return None
     try:
-        record = BuildRecord.model_validate_json((folder / BUILD_FILE).read_bytes())
-        image = (folder / record.image.file).read_bytes()
-        if hashlib.sha256(image).hexdigest() != record.image.sha256:
+        files = {record.image.file: record.image.sha256, **{f.file: f.sha256 for f in record.flash_files}}
+        if any(file_sha256(folder / name) != digest for name, digest in files.items()):
             return None
         return record if sources_digest(folder) == record.sources_sha256 else None
-    except (OSError, ValidationError, InputError):
+    except (OSError, InputError):
         return None
+
+
+def last_build(folder: Path) -> BuildRecord | None:
+    """Return the record of the last build in ``folder``, whatever has become of its files; ``None`` without one."""
+    try:
+        return BuildRecord.model_validate_json((folder / BUILD_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def built_files(folder: Path) -> set[str]:
+    """Return the files in ``folder`` that the last build has left and told of, its record included."""
+    record = last_build(folder)
+    images = {record.image.file, *(file.file for file in record.flash_files)} if record else set()
+    return {BUILD_FILE, BUILD_LOG} | images

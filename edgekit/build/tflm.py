@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from edgekit.build.elf import Elf
 from edgekit.build.record import TflmRecord
 from edgekit.build.toolchain import compile_nothing, find_binutil
 from edgekit.errors import InputError, TaskError
+from edgekit.files import file_sha256
 
 TFLM_VARIABLE: Final = "EDGEKIT_TFLM_DIR"
 """Environment variable with the folder, where no option names it."""
@@ -89,7 +89,7 @@ def find_tflm(folder: Path | None, kernels: KernelLibrary, core: Core) -> Tflm:
     library = _choose(named, kernels, core)
     record = TflmRecord(
         library=library.relative_to(named).as_posix(),
-        sha256=hashlib.sha256(library.read_bytes()).hexdigest(),
+        sha256=file_sha256(library),
         commit=_commit(named),
     )
     return Tflm(include, library.resolve(), record)

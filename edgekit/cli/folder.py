@@ -32,7 +32,7 @@ def _stale(output: Path, files: Mapping[str, bytes | str]) -> list[Path]:
     The record of an emulator that runs stays: it is what ends it.
     """
     from edgekit.bench.record import BENCH_FILE
-    from edgekit.build.record import BUILD_FILE, BUILD_LOG, IMAGE_FILE
+    from edgekit.build.record import built_files
     from edgekit.codegen.record import PROJECT_FILE, load_project
     from edgekit.pipeline import FIT_FILE, TRAINING_FILE
 
@@ -40,7 +40,7 @@ def _stale(output: Path, files: Mapping[str, bytes | str]) -> list[Path]:
         return []
     try:
         earlier = {*load_project(output).files, FIT_FILE, TRAINING_FILE, BENCH_FILE}
-        earlier |= {BUILD_FILE, BUILD_LOG, IMAGE_FILE}
+        earlier |= built_files(output)
     except InputError:
         return []
     return [output / name for name in sorted(earlier - files.keys())]

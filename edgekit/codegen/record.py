@@ -14,7 +14,7 @@ from edgekit.boards.kernels import Engine, KernelLibrary
 from edgekit.boards.profile import Framework
 from edgekit.documents import Document, Part
 from edgekit.errors import InputError
-from edgekit.files import read_bytes
+from edgekit.files import file_sha256, read_bytes
 from edgekit.search.records import Basis
 
 PROJECT_FILE: Final = "project.json"
@@ -217,6 +217,6 @@ def changed_files(folder: Path, project: FirmwareProject) -> tuple[str, ...]:
     changed = []
     for name, digest in project.files.items():
         path = folder / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        if not path.is_file() or file_sha256(path) != digest:
             changed.append(name)
     return tuple(sorted(changed))

@@ -1,0 +1,36 @@
+"""What drives the tools of each framework, one module each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from edgekit.boards.profile import Framework
+from edgekit.build.drivers import bare_metal
+from edgekit.build.drivers.driver import Driver, Plan, Products, Request
+from edgekit.codegen.record import FirmwareProject
+from edgekit.errors import TaskError
+
+__all__ = ["DRIVERS", "Driver", "Plan", "Products", "Request", "driver_of"]
+
+DRIVERS: Final[Mapping[Framework, Driver]] = {
+    "bare_metal": bare_metal.BareMetal(),
+}
+"""By the name that project.json has."""
+
+
+def driver_of(project: FirmwareProject) -> Driver:
+    """Return what builds ``project``.
+
+    Raises
+    ------
+    TaskError
+        If nothing does.
+    """
+    driver = DRIVERS.get(project.framework)
+    if driver is None:
+        raise TaskError(
+            f"edgekit does not build for {project.board} ({project.framework}) yet.",
+            "Compile the sources below src/ in a project of your own; src/model/README.md says how.",
+        )
+    return driver

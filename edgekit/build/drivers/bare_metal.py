@@ -1,0 +1,92 @@
+"""Bare metal: CMake with a cross compiler, and TFLite Micro's library where its engine is taken."""
+
+from __future__ import annotations
+
+import os
+
+from edgekit.boards.cores import Core, get_core
+from edgekit.boards.kernels import Engine
+from edgekit.boards.ports import PORTS
+from edgekit.build.drivers.driver import Plan, Products, Request, check_files, versions
+from edgekit.build.process import Tool, version_line
+from edgekit.build.record import OUT_FOLDER, FlashFile
+from edgekit.build.tflm import Tflm, find_tflm
+from edgekit.build.toolchain import find_compiler, find_cxx_compiler
+from edgekit.build.tools import need_tool
+from edgekit.codegen.frameworks.bare_metal import CMAKE_FILE, TOOLCHAIN_FILE
+from edgekit.codegen.record import FirmwareProject
+from edgekit.errors import InputError, TaskError
+from edgekit.files import file_sha256
+
+IMAGE_FILE = f"{OUT_FOLDER}/firmware.elf"
+_TIMEOUT_S = 600.0
+
+
+class BareMetal:
+    """The driver."""
+
+    def plan(self, request: Request) -> Plan:
+        """Return how ``request`` is built.
+
+        Raises
+        ------
+        InputError
+            If files are missing, or the folder that was named has no TFLite Micro for the board.
+        TaskError
+            If there is no port to the board, a tool is missing, or TFLite Micro was not named.
+        """
+        core = _core_of(request.project)
+        check_files(request.folder, (CMAKE_FILE, TOOLCHAIN_FILE))
+        tflm = _tflm(request, core)
+        cmake, generator = need_tool("cmake"), need_tool("ninja")
+        tools = (cmake, generator, *_compilers(core, request.project.engine))
+        # Absolute: CMake would take a path that begins with a dash for an option.
+        source = request.folder.resolve()
+        out = source / OUT_FOLDER
+        configure = [str(cmake.path), "-S", str(source), "-B", str(out)]
+        configure += ["-G", "Ninja" if generator.name == "ninja" else "Unix Makefiles"]
+        configure += [f"-DCMAKE_MAKE_PROGRAM={generator.path}"]
+        configure += [f"-DCMAKE_TOOLCHAIN_FILE={source / TOOLCHAIN_FILE}"]
+        if tflm is not None:
+            include = ";".join(map(str, tflm.include))
+            configure += [f"-DTFLM_INCLUDE={include}", f"-DTFLM_LIBRARY={tflm.library}"]
+        build = [str(cmake.path), "--build", str(out), "--parallel", str(os.cpu_count() or 1), "--verbose"]
+        return Plan(
+            commands=(tuple(configure), tuple(build)),
+            tools=versions(tools),
+            tflm=tflm.record if tflm else None,
+            timeout_s=_TIMEOUT_S,
+        )
+
+    def products(self, request: Request) -> Products:
+        """Return the image."""
+        digest = file_sha256(request.folder / IMAGE_FILE)
+        return Products(IMAGE_FILE, (FlashFile(kind="elf", file=IMAGE_FILE, address=None, sha256=digest),))
+
+
+def _core_of(project: FirmwareProject) -> Core:
+    port = PORTS.get(project.board)
+    if port is None:
+        raise TaskError(
+            f"edgekit has no port to {project.board}, so it cannot build for it.",
+            f"It has ports to {', '.join(PORTS)}.",
+        )
+    return get_core(port.core)
+
+
+def _compilers(core: Core, engine: Engine) -> list[Tool]:
+    paths = [find_compiler(core)]
+    if engine == "tflm":
+        paths.append(find_cxx_compiler(core))
+    return [Tool(path.stem, path, version_line(path)) for path in paths]
+
+
+def _tflm(request: Request, core: Core) -> Tflm | None:
+    if request.project.engine == "tflm":
+        return find_tflm(request.tflm, request.project.kernels, core)
+    if request.tflm is not None:
+        raise InputError(
+            f"A folder with TFLite Micro is named, and the project is for the {request.project.engine} engine.",
+            "Leave --tflm out, or make the build folder anew with --engine tflm.",
+        )
+    return None

@@ -1,0 +1,110 @@
+"""Measuring an image, and holding it to the limits that its project was made for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from edgekit import __version__
+from edgekit.build.drivers.driver import Plan, Products
+from edgekit.build.elf import Elf, Symbol
+from edgekit.build.record import BuildRecord, Contributor, FlashUse, ImageRecord, RamUse, SizesRecord
+from edgekit.codegen.record import FirmwareProject, changed_files
+from edgekit.units import format_size
+
+_LARGEST: Final = 20
+_LARGEST_IN_RAM: Final = 8
+_ARENA: Final = "ek_arena"
+_STACK: Final = ".stack"
+
+
+def measure(
+    folder: Path, project: FirmwareProject, digest: str, plan: Plan, products: Products, seconds: float
+) -> BuildRecord:
+    """Return the record of a build.
+
+    Parameters
+    ----------
+    folder, project:
+        The build folder.
+    digest:
+        Of its sources, as they were when the build began.
+    plan, products:
+        How it was built, and what that has left.
+    seconds:
+        How long it took.
+
+    Raises
+    ------
+    InputError
+        If the image is no ELF file.
+    """
+    content = (folder / products.image).read_bytes()
+    elf = Elf(content)
+    budget = project.budget
+    arena = next((symbol.bytes for symbol in elf.symbols if symbol.name == _ARENA), None)
+    flash = FlashUse(
+        predicted=project.flash, measured=elf.flash, budget=budget.flash_bytes if budget else None
+    )
+    ram = RamUse(
+        arena_predicted=project.arena.total,
+        arena_measured=arena,
+        total=elf.ram,
+        budget=budget.ram_bytes + budget.ram_reserved if budget else None,
+    )
+    failures = _failures(project, flash, ram)
+    return BuildRecord(
+        board=project.board,
+        engine=project.engine,
+        kernels=project.kernels,
+        plan=project.plan,
+        model_sha256=project.model.sha256,
+        sources_sha256=digest,
+        changed=changed_files(folder, project),
+        tools={**plan.tools, **products.tools},
+        tflm=plan.tflm,
+        seconds=round(seconds, 2),
+        image=ImageRecord(
+            file=products.image, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content)
+        ),
+        flash_files=products.flash_files,
+        flash_settings=products.flash_settings,
+        sizes=SizesRecord(text=elf.text, data=elf.data, bss=elf.bss, stack=elf.sections.get(_STACK, 0)),
+        flash=flash,
+        ram=ram,
+        largest=_largest(elf.symbols),
+        failures=failures,
+        ok=not failures,
+        edgekit_version=__version__,
+    )
+
+
+def _failures(project: FirmwareProject, flash: FlashUse, ram: RamUse) -> tuple[str, ...]:
+    rows = [
+        ("image", "flash", flash.measured, flash.budget),
+        ("arena", "RAM for it", ram.arena_measured, project.budget.ram_bytes if project.budget else None),
+        ("firmware's RAM", "RAM", ram.total, ram.budget),
+    ]
+    return tuple(
+        f"The {what} takes {need:,} B ({format_size(need)}), more than the {have:,} B of {where}."
+        for what, where, need, have in rows
+        if need is not None and have is not None and need > have
+    )
+
+
+def _largest(symbols: Sequence[Symbol]) -> tuple[Contributor, ...]:
+    """Return the largest symbols of flash and of RAM, so that each memory's are there."""
+    in_flash = [symbol for symbol in symbols if symbol.in_flash][:_LARGEST]
+    chosen = {*in_flash, *[symbol for symbol in symbols if symbol.in_ram][:_LARGEST_IN_RAM]}
+    return tuple(
+        Contributor(
+            name=symbol.name,
+            file=symbol.file,
+            memory="both" if symbol.in_flash and symbol.in_ram else "ram" if symbol.in_ram else "flash",
+            bytes=symbol.bytes,
+        )
+        for symbol in symbols
+        if symbol in chosen
+    )

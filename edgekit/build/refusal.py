@@ -1,0 +1,56 @@
+"""What went wrong with a build, from what its tools said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from edgekit.build.elf import Elf, Symbol
+from edgekit.build.record import BUILD_LOG, OUT_FOLDER
+from edgekit.codegen.record import FirmwareProject
+from edgekit.errors import TaskError
+
+_SHOWN: Final = 8
+_OVERFLOW: Final = re.compile(r"region [`'](\w+)' overflowed by (\d+) bytes")
+_ERROR: Final = re.compile(r"\berror\b|undefined reference|multiple definition", re.IGNORECASE)
+_OBJECTS: Final = (".obj", ".o")
+
+
+def refusal(folder: Path, project: FirmwareProject, log: str) -> TaskError:
+    """Return the error for a build of ``folder`` that failed, from what its ``log`` says."""
+    lines = log.splitlines()
+    overflow = _OVERFLOW.search(log)
+    if overflow:
+        in_ram = "RAM" in overflow[1].upper()
+        parts = [s for s in _symbols(folder, project) if (s.in_ram if in_ram else s.in_flash)]
+        return TaskError(
+            f"The firmware does not fit into the board's memory {overflow[1]}: "
+            f"it is {int(overflow[2]):,} B too large.",
+            "Choose a smaller network; the largest parts are below.",
+            [_line(part) for part in sorted(parts, key=lambda part: -part.bytes)[:_SHOWN]],
+        )
+    hint = f"What the compiler says is below, all of it in {folder / BUILD_LOG}."
+    return TaskError("The firmware could not be built.", hint, _errors(lines))
+
+
+def _symbols(folder: Path, project: FirmwareProject) -> list[Symbol]:
+    """Return what takes memory in the objects of the project's own sources; an SDK has thousands of others."""
+    sources = {PurePosixPath(name).name for name in project.files}
+    stems = {PurePosixPath(name).stem for name in sources}
+    objects = [path for path in (folder / OUT_FOLDER).rglob("*") if path.suffix in _OBJECTS]
+    own = [path for path in objects if path.stem in sources or path.stem in stems]
+    return [symbol for path in own for symbol in Elf(path.read_bytes()).symbols]
+
+
+def _errors(lines: Sequence[str]) -> list[str]:
+    """Return the lines of a log that say what is wrong: CMake's with what follows, else those with an error."""
+    first = next((number for number, line in enumerate(lines) if line.startswith("CMake Error")), None)
+    if first is not None:
+        return [line for line in lines[first:] if line.strip()][:20]
+    return [line for line in lines if _ERROR.search(line)][:20] or list(lines[-20:])
+
+
+def _line(symbol: Symbol) -> str:
+    return f"{symbol.bytes:>9,} B  {symbol.name}{f'  ({symbol.file})' if symbol.file else ''}"
