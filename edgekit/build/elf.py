@@ -43,6 +43,27 @@ class Symbol:
     in_ram: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section that takes memory on the target.
+
+    Attributes
+    ----------
+    address, bytes:
+        Where it lies when the program runs.
+    writable:
+        Whether the program may write to it.
+    content:
+        Whether the file has its bytes; otherwise it starts as zero.
+    """
+
+    name: str
+    address: int
+    bytes: int
+    writable: bool
+    content: bool
+
+
 class Elf:
     """A program, linked or still to be linked.
 
@@ -67,26 +88,37 @@ class Elf:
     @cached_property
     def sections(self) -> Mapping[str, int]:
         """Sections that take memory on the target, by name: bytes."""
-        return {
-            section.name: section["sh_size"]
+        return {section.name: section.bytes for section in self.placed}
+
+    @cached_property
+    def placed(self) -> tuple[Section, ...]:
+        """The same sections, with their addresses."""
+        return tuple(
+            Section(
+                section.name,
+                section["sh_addr"],
+                section["sh_size"],
+                bool(section["sh_flags"] & SH_FLAGS.SHF_WRITE),
+                section["sh_type"] != "SHT_NOBITS",
+            )
             for section in self._file.iter_sections()
             if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section["sh_size"]
-        }
+        )
 
     @property
     def flash(self) -> int:
         """Bytes in flash: code, constants, and the initial values of data."""
-        return sum(size for _, content, size in self._kinds() if content)
+        return sum(section.bytes for section in self.placed if section.content)
 
     @property
     def ram(self) -> int:
         """Bytes of RAM: data and what starts as zero, the stack included where the linker script has one."""
-        return sum(size for flags, _, size in self._kinds() if flags & SH_FLAGS.SHF_WRITE)
+        return sum(section.bytes for section in self.placed if section.writable)
 
     @property
     def text(self) -> int:
-        """Bytes of code and constants."""
-        return sum(size for flags, _, size in self._kinds() if not flags & SH_FLAGS.SHF_WRITE)
+        """Bytes of code and constants; a gap that a linker script keeps in their addresses takes none."""
+        return sum(section.bytes for section in self.placed if section.content and not section.writable)
 
     @property
     def data(self) -> int:
@@ -158,14 +190,6 @@ class Elf:
             if name == symbol:
                 return value & ~_THUMB_BIT if kind == "STT_FUNC" else value
         raise KeyError(symbol)
-
-    def _kinds(self) -> list[tuple[int, bool, int]]:
-        """Return flags, whether it has content, and size of every section that takes memory."""
-        return [
-            (section["sh_flags"], section["sh_type"] != "SHT_NOBITS", section["sh_size"])
-            for section in self._file.iter_sections()
-            if section["sh_flags"] & SH_FLAGS.SHF_ALLOC
-        ]
 
     def _symbols(self) -> list[tuple[str, str, int, int]]:
         """Return name, kind, value and size of every symbol."""

@@ -10,8 +10,9 @@ from typing import Final
 from edgekit import __version__
 from edgekit.build.drivers.driver import Plan, Products
 from edgekit.build.elf import Elf, Symbol
+from edgekit.build.memory_map import arena_memory, memory_at, ram_use
 from edgekit.build.record import BuildRecord, Contributor, FlashUse, ImageRecord, RamUse, SizesRecord
-from edgekit.codegen.record import FirmwareProject, changed_files
+from edgekit.codegen.record import BudgetRecord, FirmwareProject, changed_files
 from edgekit.units import format_size
 
 _LARGEST: Final = 20
@@ -45,16 +46,22 @@ def measure(
     elf = Elf(content)
     budget = project.budget
     arena = next((symbol.bytes for symbol in elf.symbols if symbol.name == _ARENA), None)
+    memories = ram_use(project.board, elf)
+    place = memory_at(project.board, elf.address(_ARENA)) if arena is not None else None
+    # An arena that was moved to another memory is not held to the limit of the one that it was planned for.
+    limited = budget if place in (None, arena_memory(project.board)) else None
     flash = FlashUse(
-        predicted=project.flash, measured=elf.flash, budget=budget.flash_bytes if budget else None
+        predicted=project.flash,
+        measured=products.image_bytes or elf.flash,
+        budget=budget.flash_bytes if budget else None,
     )
     ram = RamUse(
         arena_predicted=project.arena.total,
         arena_measured=arena,
-        total=elf.ram,
-        budget=budget.ram_bytes + budget.ram_reserved if budget else None,
+        total=memories.get(place or "", elf.ram),
+        budget=limited.ram_bytes + limited.ram_reserved if limited else None,
     )
-    failures = _failures(project, flash, ram)
+    failures = _failures(limited, flash, ram)
     return BuildRecord(
         board=project.board,
         engine=project.engine,
@@ -74,6 +81,8 @@ def measure(
         sizes=SizesRecord(text=elf.text, data=elf.data, bss=elf.bss, stack=elf.sections.get(_STACK, 0)),
         flash=flash,
         ram=ram,
+        memories=memories,
+        arena_memory=place,
         largest=_largest(elf.symbols),
         failures=failures,
         ok=not failures,
@@ -81,10 +90,10 @@ def measure(
     )
 
 
-def _failures(project: FirmwareProject, flash: FlashUse, ram: RamUse) -> tuple[str, ...]:
+def _failures(limited: BudgetRecord | None, flash: FlashUse, ram: RamUse) -> tuple[str, ...]:
     rows = [
         ("image", "flash", flash.measured, flash.budget),
-        ("arena", "RAM for it", ram.arena_measured, project.budget.ram_bytes if project.budget else None),
+        ("arena", "RAM for it", ram.arena_measured, limited.ram_bytes if limited else None),
         ("firmware's RAM", "RAM", ram.total, ram.budget),
     ]
     return tuple(

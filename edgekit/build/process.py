@@ -30,6 +30,23 @@ _HIDDEN: Final = (
     "C_INCLUDE_PATH",
     "CPLUS_INCLUDE_PATH",
     "LIBRARY_PATH",
+    # ESP-IDF, Zephyr, PlatformIO and the Pico SDK take these for a project's own settings.
+    "IDF_TARGET",
+    "SDKCONFIG_DEFAULTS",
+    "EXTRA_COMPONENT_DIRS",
+    "BOARD",
+    "SHIELD",
+    "SNIPPET",
+    "CONF_FILE",
+    "EXTRA_CONF_FILE",
+    "OVERLAY_CONFIG",
+    "DTC_OVERLAY_FILE",
+    "EXTRA_DTC_OVERLAY_FILE",
+    "PLATFORMIO_BUILD_FLAGS",
+    "PLATFORMIO_DEFAULT_ENVS",
+    "PLATFORMIO_SRC_DIR",
+    "PICO_BOARD",
+    "PICO_PLATFORM",
 )
 
 

@@ -67,7 +67,7 @@ class FlashUse(Part):
 
 
 class RamUse(Part):
-    """Bytes of RAM: the arena as predicted and in the image, all of it, and the limit of all of it."""
+    """Bytes of RAM: the arena as predicted and in the image, all of what it lies in, and the limit of that."""
 
     arena_predicted: Count
     arena_measured: Count | None
@@ -131,6 +131,10 @@ class BuildRecord(Document):
         What can be put onto the board: the parts that all have to be, or one image in several formats.
     flash_settings:
         What the flasher has to be told: for the ESP32s ``chip``, and ``mode``, ``freq`` and ``size`` of the flash.
+    memories:
+        Bytes that the image takes of each RAM of the board; empty where the addresses of those are not known.
+    arena_memory:
+        The memory that the arena lies in, likewise.
     largest:
         The largest functions, variables and constants.
     failures:
@@ -154,6 +158,8 @@ class BuildRecord(Document):
     sizes: SizesRecord
     flash: FlashUse
     ram: RamUse
+    memories: Mapping[str, Count] = Field(default_factory=dict)
+    arena_memory: str | None = None
     largest: tuple[Contributor, ...]
     failures: tuple[str, ...]
     ok: bool

@@ -90,7 +90,7 @@ def find_tflm(folder: Path | None, kernels: KernelLibrary, core: Core) -> Tflm:
     record = TflmRecord(
         library=library.relative_to(named).as_posix(),
         sha256=file_sha256(library),
-        commit=_commit(named),
+        commit=folder_commit(named),
     )
     return Tflm(include, library.resolve(), record)
 
@@ -169,7 +169,7 @@ def _remedy(kernels: KernelLibrary, core: Core) -> str:
     )
 
 
-def _commit(folder: Path) -> str | None:
+def folder_commit(folder: Path) -> str | None:
     """Return the commit of a clone; ``None`` for another folder, also for one in a repository of the user's."""
     if not (folder / ".git").exists():
         return None

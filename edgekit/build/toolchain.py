@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from edgekit.boards.cores import Core, get_core
+from edgekit.boards.cores import Compiler, Core, get_core
 from edgekit.boards.ports import Port
 from edgekit.build.elf import Elf
 from edgekit.build.process import version_line
@@ -75,10 +75,7 @@ def find_compiler(core: Core) -> Path:
     TaskError
         If it is not installed; the hint names the packages.
     """
-    found = shutil.which(core.compiler.program)
-    if found is None:
-        raise _missing(core, f"compiler for {core.name}, {core.compiler.program},", core.compiler.apt)
-    return Path(found)
+    return find_program(core.compiler)
 
 
 def find_cxx_compiler(core: Core) -> Path:
@@ -89,20 +86,31 @@ def find_cxx_compiler(core: Core) -> Path:
     TaskError
         If either is not installed; the hint names the packages.
     """
-    compiler = core.compiler
-    packages = f"{compiler.apt} {compiler.apt_cxx}"
-    found = shutil.which(compiler.cxx)
+    return find_program(core.compiler, cxx=True)
+
+
+def find_program(compiler: Compiler, *, cxx: bool = False) -> Path:
+    """Return the C compiler of a package, or with ``cxx`` the C++ compiler, having looked for its library.
+
+    Raises
+    ------
+    TaskError
+        If it is not installed; the hint names the packages.
+    """
+    packages = f"{compiler.apt} {compiler.apt_cxx}".strip() if cxx else compiler.apt
+    program = compiler.cxx if cxx else compiler.program
+    found = shutil.which(program)
     if found is None:
-        raise _missing(core, f"C++ compiler for {core.name}, {compiler.cxx},", packages)
-    if not _has_file(Path(found), _CXX_LIBRARY):
-        raise _missing(core, f"C++ library of {compiler.cxx}", packages)
+        raise _missing(compiler, f"{'C++ ' if cxx else ''}compiler {program}", packages)
+    if cxx and not _has_file(Path(found), _CXX_LIBRARY):
+        raise _missing(compiler, f"C++ library of {program}", packages)
     return Path(found)
 
 
-def _missing(core: Core, what: str, packages: str) -> TaskError:
+def _missing(compiler: Compiler, what: str, packages: str) -> TaskError:
     return TaskError(
         f"The {what} is not installed.",
-        f"Install it: `apt-get install {packages}`, or on macOS `brew install {core.compiler.brew}`.",
+        f"Install it: `apt-get install {packages}`, or on macOS `brew install {compiler.brew}`.",
     )
 
 

@@ -17,14 +17,14 @@ _NUMBER: Final = re.compile(r"\d+(?:\.\d+)+")
 
 @dataclass(frozen=True, slots=True)
 class ToolInfo:
-    """A program that is not part of edgekit.
+    """A program or an SDK that is not part of edgekit.
 
     Attributes
     ----------
     name:
         What people call it.
     programs:
-        Its names on the path; several do the same, best first.
+        Its names on the path; several do the same, best first. An SDK, which is no program, has its name here.
     install:
         The commands that install it, as a sentence.
     page:
@@ -33,6 +33,8 @@ class ToolInfo:
         The oldest version that is known to do, as ``"5.1"``; empty where any will.
     version:
         The arguments that make it tell its version; empty for a program that cannot.
+    sdk:
+        Whether it is no program but a folder.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ToolInfo:
     page: str
     minimum: str = ""
     version: tuple[str, ...] = ("--version",)
+    sdk: bool = False
 
     @property
     def hint(self) -> str:
@@ -72,10 +75,35 @@ TOOLS: Final[Mapping[str, ToolInfo]] = {
             "https://docs.espressif.com/projects/esp-idf/en/stable/get-started/",
         ),
         ToolInfo(
+            "Pico SDK",
+            ("pico-sdk",),
+            "Install it: `git clone --recurse-submodules https://github.com/raspberrypi/pico-sdk ~/pico-sdk`;"
+            " one elsewhere is found by $PICO_SDK_PATH.",
+            "https://github.com/raspberrypi/pico-sdk",
+            "2.0",
+            sdk=True,
+        ),
+        ToolInfo(
+            "Zephyr",
+            ("zephyr",),
+            "Install it: `pip install west`, `west init ~/zephyrproject`, and there `west update`;"
+            " one elsewhere is found by $ZEPHYR_BASE.",
+            "https://docs.zephyrproject.org/latest/develop/getting_started/",
+            "4.0",
+            sdk=True,
+        ),
+        ToolInfo(
+            "Zephyr SDK",
+            ("zephyr-sdk",),
+            "Install it: `west sdk install` in the workspace; or set $ZEPHYR_TOOLCHAIN_VARIANT for another compiler.",
+            "https://docs.zephyrproject.org/latest/develop/toolchains/zephyr_sdk.html",
+            sdk=True,
+        ),
+        ToolInfo(
             "west",
             ("west",),
-            "Install it: `pip install west`, then `west init ~/zephyrproject`, and there `west update`.",
-            "https://docs.zephyrproject.org/latest/develop/getting_started/",
+            "Install it: `pip install west`.",
+            "https://docs.zephyrproject.org/latest/develop/west/install.html",
             "1.0",
         ),
         ToolInfo(
@@ -191,7 +219,12 @@ def find_program(info: ToolInfo) -> Tool:
 
 def missing(info: ToolInfo) -> TaskError:
     """Return the error that says that a tool is not installed."""
-    return TaskError(f"{' or '.join(info.programs)} is needed, and is not installed.", info.hint)
+    names = " or ".join(info.programs)
+    if info.sdk:
+        what = info.name
+    else:
+        what = names if names.lower() == info.name.lower() else f"{info.name} ({names})"
+    return TaskError(f"{what} is needed, and is not installed or not found.", info.hint)
 
 
 def tool_version(path: Path, info: ToolInfo) -> str:

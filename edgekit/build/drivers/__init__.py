@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from edgekit.boards.profile import Framework
-from edgekit.build.drivers import bare_metal
+from edgekit.build.drivers import arduino, bare_metal, esp_idf, pico_sdk, platformio, zephyr
 from edgekit.build.drivers.driver import Driver, Plan, Products, Request
 from edgekit.codegen.record import FirmwareProject
 from edgekit.errors import TaskError
@@ -15,6 +15,11 @@ __all__ = ["DRIVERS", "Driver", "Plan", "Products", "Request", "driver_of"]
 
 DRIVERS: Final[Mapping[Framework, Driver]] = {
     "bare_metal": bare_metal.BareMetal(),
+    "esp_idf": esp_idf.EspIdf(),
+    "pico_sdk": pico_sdk.PicoSdk(),
+    "zephyr": zephyr.Zephyr(),
+    "platformio": platformio.PlatformIo(),
+    "arduino": arduino.Arduino(),
 }
 """By the name that project.json has."""
 

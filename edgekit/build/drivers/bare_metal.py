@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
+from typing import Final
 
 from edgekit.boards.cores import Core, get_core
 from edgekit.boards.kernels import Engine
 from edgekit.boards.ports import PORTS
+from edgekit.build.drivers.cmake import cmake_commands
 from edgekit.build.drivers.driver import Plan, Products, Request, check_files, versions
 from edgekit.build.process import Tool, version_line
 from edgekit.build.record import OUT_FOLDER, FlashFile
@@ -18,8 +20,8 @@ from edgekit.codegen.record import FirmwareProject
 from edgekit.errors import InputError, TaskError
 from edgekit.files import file_sha256
 
-IMAGE_FILE = f"{OUT_FOLDER}/firmware.elf"
-_TIMEOUT_S = 600.0
+IMAGE_FILE: Final = f"{OUT_FOLDER}/firmware.elf"
+_TIMEOUT_S: Final = 600.0
 
 
 class BareMetal:
@@ -40,19 +42,12 @@ class BareMetal:
         tflm = _tflm(request, core)
         cmake, generator = need_tool("cmake"), need_tool("ninja")
         tools = (cmake, generator, *_compilers(core, request.project.engine))
-        # Absolute: CMake would take a path that begins with a dash for an option.
-        source = request.folder.resolve()
-        out = source / OUT_FOLDER
-        configure = [str(cmake.path), "-S", str(source), "-B", str(out)]
-        configure += ["-G", "Ninja" if generator.name == "ninja" else "Unix Makefiles"]
-        configure += [f"-DCMAKE_MAKE_PROGRAM={generator.path}"]
-        configure += [f"-DCMAKE_TOOLCHAIN_FILE={source / TOOLCHAIN_FILE}"]
+        variables: dict[str, str | Path] = {"CMAKE_TOOLCHAIN_FILE": request.folder.resolve() / TOOLCHAIN_FILE}
         if tflm is not None:
-            include = ";".join(map(str, tflm.include))
-            configure += [f"-DTFLM_INCLUDE={include}", f"-DTFLM_LIBRARY={tflm.library}"]
-        build = [str(cmake.path), "--build", str(out), "--parallel", str(os.cpu_count() or 1), "--verbose"]
+            variables["TFLM_INCLUDE"] = ";".join(map(str, tflm.include))
+            variables["TFLM_LIBRARY"] = tflm.library
         return Plan(
-            commands=(tuple(configure), tuple(build)),
+            commands=cmake_commands(request.folder, cmake, generator, variables),
             tools=versions(tools),
             tflm=tflm.record if tflm else None,
             timeout_s=_TIMEOUT_S,

@@ -74,12 +74,15 @@ class Products:
         What whoever puts it there has to be told.
     tools:
         Tools and components that are only known after the build: name to version.
+    image_bytes:
+        What the image takes of flash, where that is not the sum of the ELF file's sections.
     """
 
     image: str
     flash_files: tuple[FlashFile, ...]
     flash_settings: Mapping[str, str] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
+    image_bytes: int | None = None
 
 
 class Driver(Protocol):
