@@ -15,6 +15,11 @@ from edgekit.errors import TaskError
 _SHOWN: Final = 8
 _OVERFLOW: Final = re.compile(r"region [`'](\w+)' overflowed by (\d+) bytes")
 _ERROR: Final = re.compile(r"\berror\b|undefined reference|multiple definition", re.IGNORECASE)
+_LIBRARIES: Final = {
+    "TensorFlowLite.h": "The library is not in Arduino's index any more: `git clone"
+    " https://github.com/tensorflow/tflite-micro-arduino-examples ~/Arduino/libraries/Arduino_TensorFlowLite`.",
+}
+"""What to do where a header is not found: the build does not bring its library."""
 _OBJECTS: Final = (".obj", ".o")
 
 
@@ -32,6 +37,9 @@ def refusal(folder: Path, project: FirmwareProject, log: str) -> TaskError:
             [_line(part) for part in sorted(parts, key=lambda part: -part.bytes)[:_SHOWN]],
         )
     hint = f"What the compiler says is below, all of it in {folder / BUILD_LOG}."
+    for header, remedy in _LIBRARIES.items():
+        if f"{header}: No such file" in log:
+            hint = remedy
     return TaskError("The firmware could not be built.", hint, _errors(lines))
 
 

@@ -220,10 +220,8 @@ def find_program(info: ToolInfo) -> Tool:
 def missing(info: ToolInfo) -> TaskError:
     """Return the error that says that a tool is not installed."""
     names = " or ".join(info.programs)
-    if info.sdk:
-        what = info.name
-    else:
-        what = names if names.lower() == info.name.lower() else f"{info.name} ({names})"
+    program = names if names.lower() == info.name.lower() else f"{info.name} ({names})"
+    what = info.name if info.sdk else program
     return TaskError(f"{what} is needed, and is not installed or not found.", info.hint)
 
 

@@ -60,8 +60,8 @@ CASES = {
         "cortex-m4f",
         fake_tools.ARM_SCRIPT,
         {
-            "library.properties": "name=edgekit_bench\n",
-            "examples/edgekit_bench/edgekit_bench.ino": "// FQBN: arduino:mbed_nano:nano33ble\n",
+            "library.properties": "name=edgekit\nparagraph=Sources; compile for arduino:mbed_nano:nano33ble.\n",
+            "examples/edgekit_bench/edgekit_bench.ino": "",
         },
     ),
 }
@@ -108,6 +108,7 @@ def project(
     record |= {
         "board": case.board,
         "framework": name,
+        "files": record["files"] | dict.fromkeys(case.files, "0" * 64),
         "budget": {"ram_bytes": 65536, "ram_reserved": 4096, "flash_bytes": 65536},
     }
     (folder / "project.json").write_text(json.dumps(record))
@@ -391,6 +392,22 @@ def test_limits_hold_for_sdks_too(
     folder = project("platformio", tmp_path, tiny_model, monkeypatch, arena=70_000)
     said = refused(capsys, "build", "--build", folder, status=1, words="The arena takes 70,000 B")
     assert "70,000 B  ek_arena" in said
+
+
+def test_a_folder_with_sources_alone_is_told_apart_from_a_damaged_one(
+    tools: Path,
+    tmp_path: Path,
+    tiny_model: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = project("platformio", tmp_path, tiny_model, monkeypatch)
+    (folder / "platformio.ini").unlink()
+    refused(capsys, "build", "--build", folder, words="has no platformio.ini")
+    record = json.loads((folder / "project.json").read_text())
+    del record["files"]["platformio.ini"]
+    (folder / "project.json").write_text(json.dumps(record))
+    refused(capsys, "build", "--build", folder, status=1, words="no project of platformio to build")
 
 
 def test_another_file_on_the_board_is_another_build(

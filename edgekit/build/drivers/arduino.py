@@ -17,8 +17,8 @@ from edgekit.errors import TaskError
 
 _LIBRARY: Final = "library.properties"
 _SKETCHES: Final = "examples/*/*.ino"
-_FQBN: Final = re.compile(r"\bfqbn:\s*([\w.-]+:[\w.-]+:[\w.-]+(?::[\w.,=-]+)?)", re.IGNORECASE)
-"""The board's name for arduino-cli, in the head of the sketch."""
+_FQBN: Final = re.compile(r"compile for ([\w.-]+:[\w.-]+:[\w-]+(?::[\w,=-]+)?)")
+"""The board's name for arduino-cli, in what library.properties says of the library."""
 _PLACE: Final = "arduino"
 _TIMEOUT_S: Final = 60
 
@@ -36,10 +36,10 @@ class Arduino:
         TaskError
             If arduino-cli or the board's core is missing, or the sketch does not say for which board it is.
         """
-        check_files(request.folder, (_LIBRARY,))
+        check_files(request, (_LIBRARY,))
         source = request.folder.resolve()
         sketch = _sketch(source)
-        board = fqbn(sketch)
+        board = fqbn(source)
         cli = need_tool("arduino-cli")
         core = ":".join(board.split(":")[:2])
         place = source / OUT_FOLDER / _PLACE
@@ -59,19 +59,19 @@ class Arduino:
         return Products(image, beside(request.folder, image))
 
 
-def fqbn(sketch: Path) -> str:
-    """Return the board that a sketch is for, as arduino-cli names it.
+def fqbn(folder: Path) -> str:
+    """Return the board that a library was written for, as arduino-cli names it.
 
     Raises
     ------
     TaskError
-        If the sketch does not say.
+        If it does not say.
     """
-    found = _FQBN.search(sketch.read_text(errors="replace"))
+    found = _FQBN.search((folder / _LIBRARY).read_text(errors="replace"))
     if found is None:
         raise TaskError(
-            f"{sketch} does not say for which board it is.",
-            "Run `edgekit fit` or `edgekit export` again, or compile it with the Arduino IDE.",
+            f"{folder / _LIBRARY} does not say what to compile for.",
+            "Run `edgekit fit` or `edgekit export` again, or compile the sketch with the Arduino IDE.",
         )
     return found[1]
 

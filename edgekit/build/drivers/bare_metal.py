@@ -38,7 +38,7 @@ class BareMetal:
             If there is no port to the board, a tool is missing, or TFLite Micro was not named.
         """
         core = _core_of(request.project)
-        check_files(request.folder, (CMAKE_FILE, TOOLCHAIN_FILE))
+        check_files(request, (CMAKE_FILE, TOOLCHAIN_FILE))
         tflm = _tflm(request, core)
         cmake, generator = need_tool("cmake"), need_tool("ninja")
         tools = (cmake, generator, *_compilers(core, request.project.engine))

@@ -10,7 +10,7 @@ from typing import Protocol
 from edgekit.build.process import Tool
 from edgekit.build.record import FlashFile, TflmRecord
 from edgekit.codegen.record import FirmwareProject
-from edgekit.errors import InputError
+from edgekit.errors import InputError, TaskError
 
 SDK_TIMEOUT_S = 3600.0
 """Seconds for an SDK's build: the first one compiles the whole SDK, and may have to download a part of it."""
@@ -114,14 +114,25 @@ def versions(tools: Iterable[Tool]) -> dict[str, str]:
     return {tool.name: tool.version for tool in tools}
 
 
-def check_files(folder: Path, names: Iterable[str]) -> None:
-    """Check that the files ``names`` of a build folder are there.
+def check_files(request: Request, names: Iterable[str]) -> None:
+    """Check that the files ``names`` are in the project, and still there.
 
     Raises
     ------
+    TaskError
+        If the folder has sources alone: there is no project of its framework for its board and engine.
     InputError
-        If one is not.
+        If a file has gone.
     """
+    project = request.project
     for name in names:
-        if not (folder / name).is_file():
-            raise InputError(f"{folder} has no {name}.", "Run `edgekit fit` or `edgekit export` again.")
+        if name not in project.files:
+            raise TaskError(
+                f"{request.folder} has sources for {project.board}, and no project of {project.framework} to build.",
+                "Compile the sources below src/ in a project of your own, as src/model/README.md says; or make the"
+                " folder anew with another --framework or --engine.",
+            )
+        if not (request.folder / name).is_file():
+            raise InputError(
+                f"{request.folder} has no {name}.", "Run `edgekit fit` or `edgekit export` again."
+            )

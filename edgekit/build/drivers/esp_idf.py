@@ -140,7 +140,7 @@ class EspIdf:
         TaskError
             If there is no ESP-IDF, or it is too old.
         """
-        check_files(request.folder, ("CMakeLists.txt", "main/CMakeLists.txt", "sdkconfig.defaults"))
+        check_files(request, ("CMakeLists.txt", "main/CMakeLists.txt", "sdkconfig.defaults"))
         info = TOOLS["idf.py"]
         idf = find_idf()
         if idf is None:

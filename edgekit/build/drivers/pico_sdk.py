@@ -6,17 +6,18 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from edgekit.boards.catalog import get_board
-from edgekit.boards.cores import COMPILERS
+from edgekit.boards.cores import COMPILERS, Core, get_core
 from edgekit.build.drivers.cmake import cmake_commands
 from edgekit.build.drivers.driver import Plan, Products, Request, check_files, versions
 from edgekit.build.drivers.products import beside, only_elf
 from edgekit.build.process import Tool, version_line
 from edgekit.build.record import TflmRecord
-from edgekit.build.tflm import folder_commit
+from edgekit.build.tflm import find_tflm, folder_commit
 from edgekit.build.toolchain import find_program
 from edgekit.build.tools import TOOLS, check_version, missing, need_tool
 from edgekit.errors import InputError, TaskError
@@ -76,7 +77,7 @@ class PicoSdk:
         TaskError
             If the SDK, a tool or TFLite Micro is missing, or too old.
         """
-        check_files(request.folder, ("CMakeLists.txt",))
+        check_files(request, ("CMakeLists.txt",))
         info = TOOLS["pico-sdk"]
         sdk = find_pico_sdk()
         if sdk is None:
@@ -84,17 +85,15 @@ class PicoSdk:
         version = pico_sdk_version(sdk)
         check_version(info, version)
         _check_usb(request.folder, sdk)
-        variables: dict[str, str | Path] = {SDK_VARIABLE: sdk.resolve()}
-        tflm = _tflm(request)
-        if tflm is not None:
-            variables[TFLM_VARIABLE] = tflm.resolve()
+        tflm, record = _tflm(request)
+        variables: dict[str, str | Path] = {SDK_VARIABLE: sdk.resolve(), **tflm}
         cmake, generator = need_tool("cmake"), need_tool("ninja")
         compiler = _compiler()
         tools = (cmake, generator, Tool(compiler.stem, compiler, version_line(compiler)))
         return Plan(
             commands=cmake_commands(request.folder, cmake, generator, variables),
             tools={"pico-sdk": version, **versions(tools)},
-            tflm=_tflm_record(tflm) if tflm else None,
+            tflm=record,
         )
 
     def products(self, request: Request) -> Products:
@@ -127,22 +126,43 @@ def _check_usb(folder: Path, sdk: Path) -> None:
         )
 
 
-def _tflm(request: Request) -> Path | None:
-    """Return the clone of pico-tflmicro for a project with the tflm engine."""
-    if request.project.engine != "tflm":
+def _tflm(request: Request) -> tuple[dict[str, str | Path], TflmRecord | None]:
+    """Return what CMake is told about TFLite Micro, and which it is; nothing with the aot engine."""
+    project = request.project
+    if project.engine != "tflm":
         if request.tflm is not None:
             raise InputError(
-                f"A folder with TFLite Micro is named, and the project is for the {request.project.engine} engine.",
+                f"A folder with TFLite Micro is named, and the project is for the {project.engine} engine.",
                 "Leave --tflm out, or make the build folder anew with --engine tflm.",
             )
-        return None
+        return {}, None
+    board = get_board(project.board)
+    if project.kernels == "reference":  # which pico-tflmicro has not
+        tflm = find_tflm(request.tflm, project.kernels, _soft_call(get_core(board.core)))
+        include = ";".join(map(str, tflm.include))
+        return {"TFLM_INCLUDE": include, "TFLM_LIBRARY": tflm.library}, tflm.record
+    folder = _pico_tflmicro(request.tflm, board.sdk.tflm_package.partition("@")[2])
+    # There is no library yet: the clone's commit says what it will be.
+    record = TflmRecord(
+        library="CMakeLists.txt",
+        sha256=file_sha256(folder / "CMakeLists.txt"),
+        commit=folder_commit(folder),
+    )
+    return {TFLM_VARIABLE: folder.resolve()}, record
+
+
+def _soft_call(core: Core) -> Core:
+    """Return ``core`` with numbers handed over in general registers, as the SDK compiles for an RP2350."""
+    flags = tuple(flag.replace("-mfloat-abi=hard", "-mfloat-abi=softfp") for flag in core.flags)
+    return replace(core, flags=flags)
+
+
+def _pico_tflmicro(named: Path | None, commit: str) -> Path:
     variable = os.environ.get(TFLM_VARIABLE)
-    folder = request.tflm or (Path(variable) if variable else None)
-    package = get_board(request.project.board).sdk.tflm_package.partition("@")
+    folder = named or (Path(variable) if variable else None)
     remedy = (
-        "`git clone https://github.com/raspberrypi/pico-tflmicro`"
-        f"{f', there `git checkout {package[2]}`' if package[2] else ''},"
-        f" then `edgekit build --tflm CLONE`, or name it in ${TFLM_VARIABLE}."
+        f"`git clone https://github.com/raspberrypi/pico-tflmicro`, there `git checkout {commit}`, then"
+        f" `edgekit build --tflm CLONE`, or name it in ${TFLM_VARIABLE}."
     )
     if folder is None:
         raise TaskError(
@@ -151,12 +171,3 @@ def _tflm(request: Request) -> Path | None:
     if not (folder / _TFLM_MARK).is_file():
         raise InputError(f"{folder} is no clone of pico-tflmicro: it has no {_TFLM_MARK}.", remedy)
     return folder
-
-
-def _tflm_record(folder: Path) -> TflmRecord:
-    # There is no library yet: what stands for it is the list of what it is built from.
-    return TflmRecord(
-        library="CMakeLists.txt",
-        sha256=file_sha256(folder / "CMakeLists.txt"),
-        commit=folder_commit(folder),
-    )

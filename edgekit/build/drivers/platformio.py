@@ -26,7 +26,7 @@ class PlatformIo:
         TaskError
             If PlatformIO is missing or too old.
         """
-        check_files(request.folder, (_INI,))
+        check_files(request, (_INI,))
         pio = need_tool("pio")
         source = request.folder.resolve()
         return Plan(

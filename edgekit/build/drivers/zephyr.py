@@ -73,7 +73,7 @@ class Zephyr:
         TaskError
             If Zephyr, west, a module or the toolchain is missing, or too old.
         """
-        check_files(request.folder, ("CMakeLists.txt", "prj.conf"))
+        check_files(request, ("CMakeLists.txt", "prj.conf"))
         west = need_tool("west")
         base = find_zephyr(request.folder)
         if base is None:
