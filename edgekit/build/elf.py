@@ -191,6 +191,22 @@ class Elf:
                 return value & ~_THUMB_BIT if kind == "STT_FUNC" else value
         raise KeyError(symbol)
 
+    def address_of(self, name: str) -> int | None:
+        """Return the address of a variable or constant by its name in C or, in whatever namespace, in C++.
+
+        ``None`` if there is no such symbol. In a namespace a name is mangled with its length before and ``E`` after it.
+        """
+        mangled = f"{len(name)}{name}E"
+        return next(
+            (
+                value
+                for symbol, kind, value, _ in self._symbols()
+                if kind == "STT_OBJECT"
+                and (symbol == name or (symbol.startswith("_ZN") and symbol.endswith(mangled)))
+            ),
+            None,
+        )
+
     def _symbols(self) -> list[tuple[str, str, int, int]]:
         """Return name, kind, value and size of every symbol."""
         return [

@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "flash": "Put the firmware onto the board; an emulated board is started with it.",
     "monitor": "Show what the device says on its line.",
     "bench": "Run the model on a device and compare it with the host, bit for bit.",
+    "doctor": "Look for what is wrong with tools, permissions, ports and images, and say what to do.",
     "convert": "Quantize a Keras model or a float .tflite to int8.",
     "export": "Write the firmware sources for a finished int8 .tflite.",
     "inspect": "Show what a .tflite needs: operators, arena, flash, and whether it fits a board.",

@@ -7,8 +7,9 @@ from typing import Literal
 
 from edgekit.documents import Part
 
-Level = Literal["ok", "warning", "problem"]
-"""``problem``: it does not work like that. ``warning``: it may work, and may be the reason when it does not."""
+Level = Literal["ok", "note", "warning", "problem"]
+"""``problem``: it does not work like that, or not as it should. ``warning``: it may be the reason when it does not.
+``note``: neither right nor wrong, such as what could not be found out."""
 
 
 class Finding(Part):
@@ -40,6 +41,11 @@ def ok(check: str, what: str, evidence: str = "") -> Finding:
     return Finding(check=check, level="ok", what=what, evidence=evidence)
 
 
+def note(check: str, what: str, evidence: str = "", fix: str = "") -> Finding:
+    """Return a finding that is neither right nor wrong; ``fix`` is what to do if it matters."""
+    return Finding(check=check, level="note", what=what, evidence=evidence, fix=fix)
+
+
 def warning(check: str, what: str, evidence: str, fix: str) -> Finding:
     """Return a finding that something may be wrong."""
     return Finding(check=check, level="warning", what=what, evidence=evidence, fix=fix)
@@ -51,5 +57,6 @@ def problem(check: str, what: str, evidence: str, fix: str) -> Finding:
 
 
 def wrong(findings: Iterable[Finding]) -> list[Finding]:
-    """Return those that are not in order, problems first."""
-    return sorted((f for f in findings if f.level != "ok"), key=lambda f: f.level != "problem")
+    """Return the problems, and after them the warnings."""
+    found = list(findings)
+    return [f for level in ("problem", "warning") for f in found if f.level == level]

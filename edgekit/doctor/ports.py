@@ -79,7 +79,11 @@ def check_permission(system: System, port: str) -> Finding | None:
 
 def rule_command(device: UsbDevice | None) -> str:
     """Return the command that lets whoever sits at the computer use ``device``, by a rule of udev's."""
-    vendor = device.usb_id.partition(":")[0].lower() if device else "VID"
+    return vendor_rule(device.usb_id.partition(":")[0].lower() if device else "VID")
+
+
+def vendor_rule(vendor: str) -> str:
+    """Return the command that makes a rule of udev's for all devices of ``vendor``, in lower-case hexadecimal."""
     return (
         f'echo \'SUBSYSTEMS=="usb", ATTRS{{idVendor}}=="{vendor}", MODE="0660", GROUP="plugdev", TAG+="uaccess"\''
         f" | sudo tee /etc/udev/rules.d/60-edgekit-{vendor}.rules && sudo udevadm control --reload"

@@ -24,6 +24,8 @@ from edgekit.codegen.record import FirmwareProject
 from edgekit.errors import InputError
 
 IDF_VARIABLE: Final = "IDF_PATH"
+IDF_MINIMUM: Final = "5.1"
+"""What esp-tflite-micro needs."""
 _PLACES: Final = (
     "~/esp/esp-idf",
     "~/esp/*/esp-idf",
@@ -33,7 +35,6 @@ _PLACES: Final = (
 )
 _INSTALLED: Final = "~/.espressif/tools/eim_idf.json"
 """What the ESP-IDF Installation Manager writes: docs.espressif.com/projects/idf-im-ui."""
-_MINIMUM: Final = "5.1"
 _VERSION_PART: Final = re.compile(r"set\(IDF_VERSION_(MAJOR|MINOR|PATCH) (\d+)\)")
 _NEEDED: Final = re.compile(r"ESP-IDF (\d+(?:\.\d+)+)")
 _COMPONENT: Final = re.compile(r"^  ([\w./-]+):$|^    version: ['\"]?([\w.~+-]+)", re.MULTILINE)
@@ -118,13 +119,17 @@ def _placed() -> Iterator[tuple[Path, Path]]:
             yield path, path / "export.sh"
 
 
-def needed_version(project: FirmwareProject) -> str:
-    """Return the oldest ESP-IDF that will do for the board, by its profile."""
+def needed_idf(sdk: str) -> str:
+    """Return the oldest ESP-IDF that will do, by what a board's profile calls its SDK: "ESP-IDF 5.3 or later"."""
+    needed = _NEEDED.search(sdk)
+    return needed[1] if needed else IDF_MINIMUM
+
+
+def _needed_for(project: FirmwareProject) -> str:
     try:
-        needed = _NEEDED.search(get_board(project.board).sdk.name)
+        return needed_idf(get_board(project.board).sdk.name)
     except InputError:  # a board of the user's own, whose folder is not known here
-        return _MINIMUM
-    return needed[1] if needed else _MINIMUM
+        return IDF_MINIMUM
 
 
 class EspIdf:
@@ -145,7 +150,7 @@ class EspIdf:
         idf = find_idf()
         if idf is None:
             raise missing(info)
-        check_version(info, idf.version, needed_version(request.project))
+        check_version(info, idf.version, _needed_for(request.project))
         source = request.folder.resolve()
         out = source / OUT_FOLDER
         build = (*idf.command, "-C", str(source), "-B", str(out), f"-DSDKCONFIG={out / 'sdkconfig'}", "build")

@@ -59,6 +59,11 @@ def pico_sdk_version(path: Path) -> str:
     return ".".join(parts[name] for name in ("MAJOR", "MINOR", "REVISION") if name in parts)
 
 
+def has_usb(path: Path) -> bool:
+    """Return whether the SDK in ``path`` has TinyUSB, which is a submodule of it."""
+    return (path / "lib/tinyusb/src/tusb.h").is_file()
+
+
 def _placed() -> Iterator[Path]:
     yield from sorted(Path(_EXTENSION).expanduser().glob("*"), reverse=True)
     yield from (Path(place).expanduser() for place in _PLACES)
@@ -119,7 +124,7 @@ def _compiler() -> Path:
 def _check_usb(folder: Path, sdk: Path) -> None:
     if _USB.search((folder / "CMakeLists.txt").read_text(errors="replace")) is None:
         return
-    if not (sdk / "lib/tinyusb/src/tusb.h").is_file():
+    if not has_usb(sdk):
         raise TaskError(
             f"The Pico SDK in {sdk} has no TinyUSB, which the firmware's line at USB needs.",
             f"`git -C {sdk} submodule update --init lib/tinyusb`.",

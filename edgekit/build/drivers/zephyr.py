@@ -55,6 +55,12 @@ def find_zephyr_sdk() -> Path | None:
     return next((path for path in places if (path / "sdk_version").is_file()), None)
 
 
+def other_toolchain() -> str:
+    """Return what the environment tells Zephyr to compile with in place of its SDK; empty if it does not."""
+    variant = os.environ.get(VARIANT_VARIABLE, "")
+    return "" if variant.startswith("zephyr") else variant
+
+
 def _sdk_places() -> Iterator[Path]:
     for place in _SDK_PLACES:
         yield from sorted(Path(place).expanduser().glob("zephyr-sdk-*"), reverse=True)
@@ -148,8 +154,8 @@ def _toolchain() -> dict[str, str]:
     TaskError
         If there is neither.
     """
-    variant = os.environ.get(VARIANT_VARIABLE, "")
-    if variant and not variant.startswith("zephyr"):
+    variant = other_toolchain()
+    if variant:
         return {"toolchain": variant}
     sdk = find_zephyr_sdk()
     if sdk is not None:

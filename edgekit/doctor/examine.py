@@ -1,0 +1,157 @@
+"""Everything that is looked at for a board, a build folder and a port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import serial
+from pydantic import Field
+
+from edgekit import __version__
+from edgekit.boards.profile import BoardProfile, Framework
+from edgekit.build.record import last_build, load_build
+from edgekit.codegen.record import load_project
+from edgekit.doctor.boot import check_boot_loaders, check_rom_loader
+from edgekit.doctor.explain import examine_port
+from edgekit.doctor.finding import Finding, note, problem
+from edgekit.doctor.firmware import check_firmware, load_image
+from edgekit.doctor.meddlers import check_bridges, check_brltty, check_modem_manager
+from edgekit.doctor.ports import is_device
+from edgekit.doctor.system import System, usb_devices
+from edgekit.doctor.toolchains import check_toolchains
+from edgekit.doctor.udev import check_raw_usb
+from edgekit.documents import Document
+from edgekit.errors import InputError
+
+_BAUD = 115_200
+
+
+class DoctorRecord(Document):
+    """What was found.
+
+    Attributes
+    ----------
+    board, build, port:
+        What was looked at; ``None`` where nothing was named.
+    findings:
+        In the order of the checks.
+    ok:
+        Whether there is no problem; warnings are none.
+    """
+
+    schema_: Literal["edgekit.doctor/1"] = Field("edgekit.doctor/1", alias="schema")
+    board: str | None
+    build: str | None
+    port: str | None
+    findings: tuple[Finding, ...]
+    ok: bool
+    edgekit_version: str
+
+
+def examine(
+    board: BoardProfile | None, folder: Path | None, port: str | None, system: System | None = None
+) -> DoctorRecord:
+    """Return what is found on this computer for a board, a build folder and a port.
+
+    Parameters
+    ----------
+    board:
+        The board; what it needs is looked for, or of everything what is there.
+    folder:
+        A build folder whose image is looked at.
+    port:
+        A port that is looked at, and asked what is at it.
+    system:
+        The computer; this one unless given.
+
+    Raises
+    ------
+    InputError
+        If ``folder`` is no build folder.
+    """
+    computer = system or System()
+    framework: Framework | None = load_project(folder).framework if folder is not None else None
+    findings = check_toolchains(board, framework)
+    findings += check_raw_usb(computer, board)
+    findings += _ports(computer, port)
+    findings += check_boot_loaders(computer, board)
+    if (
+        port is not None
+        and is_device(port)
+        and not any(f.level == "problem" for f in findings if _of_port(f))
+    ):
+        findings += _asked(port, board)
+    if folder is not None:
+        findings += examine_build(folder)
+    return DoctorRecord(
+        board=board.name if board else None,
+        build=str(folder) if folder else None,
+        port=port,
+        findings=tuple(findings),
+        ok=not any(finding.level == "problem" for finding in findings),
+        edgekit_version=__version__,
+    )
+
+
+def _of_port(finding: Finding) -> bool:
+    return finding.check.startswith("port.")
+
+
+def _ports(system: System, port: str | None) -> list[Finding]:
+    """Return the findings on a port, or on all that are at the USB."""
+    if port is not None:
+        return examine_port(system, port) if is_device(port) else []
+    findings = [*check_bridges(system), check_brltty(system), check_modem_manager(system, None)]
+    ports = [f"/dev/{name}" for device in usb_devices(system) for name in device.ttys]
+    for name in ports:
+        findings += [
+            finding for finding in examine_port(system, name) if finding.check != "port.modemmanager"
+        ]
+    if not ports:
+        findings.append(note("port.there", "No serial port is connected to the USB."))
+    return findings
+
+
+def _asked(port: str, board: BoardProfile | None) -> list[Finding]:
+    """Return what a chip at the port says of its boot mode; only ESP32s can be asked."""
+    if board is not None and board.flash_method != "esptool":
+        return []
+    try:
+        with serial.Serial(timeout=0.05, baudrate=_BAUD) as line:
+            line.port = port
+            # Both lines low leave the chip alone: on most boards they are wired to its reset and its boot pin.
+            line.dtr = line.rts = False
+            line.open()
+            return [check_rom_loader(line, port)]
+    except (OSError, serial.SerialException) as error:
+        return [problem("port.open", f"{port} cannot be opened.", str(error), "See the other findings.")]
+
+
+def examine_build(folder: Path) -> list[Finding]:
+    """Return the findings on what was built in ``folder``.
+
+    Raises
+    ------
+    InputError
+        If it is no build folder.
+    """
+    project = load_project(folder)
+    record = last_build(folder)
+    if record is None:
+        return [note("build.there", f"Nothing was built in {folder} yet.", fix="`edgekit build`.")]
+    try:
+        findings = check_firmware(load_image(folder, record.image.file, project))
+    except (OSError, InputError) as error:
+        what = f"The image {folder / record.image.file} cannot be read."
+        return [problem("build.image", what, str(error), "`edgekit build` makes it anew.")]
+    if load_build(folder) is None:
+        findings.append(
+            note(
+                "build.current",
+                "Sources or image are not what they were when the image was built.",
+                str(folder),
+                "`edgekit build`; `edgekit flash` does that by itself.",
+            )
+        )
+    return findings

@@ -1,0 +1,166 @@
+"""Whether the tools are there that building for a framework and flashing a board take, and which they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from edgekit.boards.cores import COMPILERS, CORES
+from edgekit.boards.profile import BoardProfile, FlashMethod, Framework
+from edgekit.build.drivers.esp_idf import IDF_MINIMUM, find_idf, needed_idf
+from edgekit.build.drivers.pico_sdk import find_pico_sdk, has_usb, pico_sdk_version
+from edgekit.build.drivers.zephyr import find_zephyr, find_zephyr_sdk, other_toolchain, zephyr_version
+from edgekit.build.process import version_line
+from edgekit.build.toolchain import find_program
+from edgekit.build.tools import TOOLS, need_tool, older
+from edgekit.doctor.finding import Finding, note, ok, problem
+from edgekit.errors import TaskError
+
+FLASHERS: Final[Mapping[FlashMethod, str]] = {
+    "esptool": "esptool",
+    "picotool": "picotool",
+    "west": "west",
+    "pyocd": "pyocd",
+    "openocd": "openocd",
+    "jlink": "JLinkExe",
+    "bossac": "bossac",
+    "teensy_loader": "teensy_loader_cli",
+}
+"""What flashes by each method; the emulator and ssh are looked for by those who start them."""
+
+_FRAMEWORKS: Final[tuple[Framework, ...]] = ("esp_idf", "pico_sdk", "zephyr", "platformio", "arduino")
+
+
+def check_toolchains(board: BoardProfile | None, framework: Framework | None = None) -> list[Finding]:
+    """Return the findings on the tools for a board and the framework of its project.
+
+    Without a board, what is there of every framework: nothing is wrong with what nobody needs.
+
+    Parameters
+    ----------
+    board:
+        The board, or ``None``.
+    framework:
+        What its project is written for; the board's own unless given.
+    """
+    if board is None:
+        return [_as_note(finding) for name in _FRAMEWORKS for finding in _CHECKS[name](None)]
+    check = _CHECKS.get(framework or board.sdk.framework)
+    findings = check(board) if check is not None else []
+    flasher = FLASHERS.get(board.flash_method)
+    if flasher is not None and not any(finding.check == f"tool.{flasher}" for finding in findings):
+        findings.append(_flasher(flasher, board))
+    return findings
+
+
+def _as_note(finding: Finding) -> Finding:
+    return finding if finding.level == "ok" else finding.model_copy(update={"level": "note"})
+
+
+def check_tool(name: str) -> Finding:
+    """Return whether the tool ``name`` of :data:`~edgekit.build.tools.TOOLS` is there and new enough."""
+    check = f"tool.{name}"
+    try:
+        tool = need_tool(name)
+    except TaskError as error:
+        return problem(
+            check, error.message, "not on the path" if "installed" in error.message else "", error.hint
+        )
+    return ok(check, f"{tool.name} {tool.version}".strip() + " is there.", str(tool.path))
+
+
+def _flasher(name: str, board: BoardProfile) -> Finding:
+    finding = check_tool(name)
+    if finding.level == "problem" and board.flash_method == "picotool":
+        return note(
+            finding.check,
+            "There is no picotool; images are copied onto the board's drive instead.",
+            finding.evidence,
+            finding.fix,
+        )
+    return finding
+
+
+def _sdk(name: str, path: Path | None, version: str, minimum: str = "") -> Finding:
+    info = TOOLS[name]
+    least = minimum or info.minimum
+    if path is None:
+        return problem(f"tool.{name}", f"{info.name} is not there.", "not in the usual places", info.hint)
+    if least and older(version, least):
+        what = f"{info.name} {version} is too old: {least} or later is needed."
+        return problem(f"tool.{name}", what, str(path), info.hint)
+    return ok(f"tool.{name}", f"{info.name} {version}".strip() + " is there.", str(path))
+
+
+def _compiler(*, cxx: bool = False) -> Finding:
+    return _found(lambda: find_program(COMPILERS["arm"], cxx=cxx), COMPILERS["arm"].program)
+
+
+def _found(find: Callable[[], Path], name: str) -> Finding:
+    check = f"tool.{name}"
+    try:
+        path = find()
+        return ok(check, f"{version_line(path)} is there.", str(path))
+    except TaskError as error:
+        return problem(check, error.message, "not on the path", error.hint)
+
+
+def _bare_metal(board: BoardProfile | None) -> list[Finding]:
+    core = CORES.get(board.core) if board is not None else None
+    compiler = core.compiler if core is not None else COMPILERS["arm"]
+    return [
+        check_tool("cmake"),
+        check_tool("ninja"),
+        _found(lambda: find_program(compiler), compiler.program),
+    ]
+
+
+def _esp_idf(board: BoardProfile | None) -> list[Finding]:
+    idf = find_idf()
+    minimum = needed_idf(board.sdk.name) if board is not None else IDF_MINIMUM
+    return [_sdk("idf.py", idf.path if idf else None, idf.version if idf else "", minimum)]
+
+
+def _pico_sdk(_: BoardProfile | None) -> list[Finding]:
+    sdk = find_pico_sdk()
+    findings = [
+        _sdk("pico-sdk", sdk, pico_sdk_version(sdk) if sdk else ""),
+        check_tool("cmake"),
+        check_tool("ninja"),
+        _compiler(cxx=True),
+    ]
+    if sdk is not None and not has_usb(sdk):
+        findings.append(
+            problem(
+                "tool.tinyusb",
+                "The Pico SDK has no TinyUSB, which the firmware's line at USB needs.",
+                f"{sdk}/lib/tinyusb is empty",
+                f"`git -C {sdk} submodule update --init lib/tinyusb`.",
+            )
+        )
+    return findings
+
+
+def _zephyr(_: BoardProfile | None) -> list[Finding]:
+    base = find_zephyr()
+    findings = [check_tool("west"), _sdk("zephyr", base, zephyr_version(base) if base else "")]
+    variant = other_toolchain()
+    if variant:
+        return [
+            *findings,
+            ok("tool.zephyr-sdk", f"Zephyr compiles with the toolchain {variant}.", "environment"),
+        ]
+    sdk = find_zephyr_sdk()
+    version = (sdk / "sdk_version").read_text(errors="replace").strip() if sdk else ""
+    return [*findings, _sdk("zephyr-sdk", sdk, version)]
+
+
+_CHECKS: Final[Mapping[Framework, Callable[[BoardProfile | None], list[Finding]]]] = {
+    "bare_metal": _bare_metal,
+    "esp_idf": _esp_idf,
+    "pico_sdk": _pico_sdk,
+    "zephyr": _zephyr,
+    "platformio": lambda _: [check_tool("pio")],
+    "arduino": lambda _: [check_tool("arduino-cli")],
+}
