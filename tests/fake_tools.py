@@ -223,13 +223,24 @@ def make_pico_sdk(folder: Path, version: str = "2.2.0") -> Path:
     return folder
 
 
-def compile_image(folder: Path, core_name: str, script: str, arena: int, text: str = FIRMWARE) -> Path:
-    """Compile ``text`` for a core with a linker script, and return the ELF file."""
+def compile_image(
+    folder: Path, core_name: str, script: str, arena: int, text: str = FIRMWARE, *more: str
+) -> Path:
+    """Compile ``text`` for a core with a linker script and ``more`` options, and return the ELF file."""
     core = get_core(core_name)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "firmware.c").write_text(text)
     (folder / "firmware.ld").write_text(script)
-    flags = ["-O2", "-nostdlib", "-nostartfiles", "-ffreestanding", f"-DARENA={arena}", "-T", "firmware.ld"]
+    flags = [
+        "-O2",
+        *more,
+        "-nostdlib",
+        "-nostartfiles",
+        "-ffreestanding",
+        f"-DARENA={arena}",
+        "-T",
+        "firmware.ld",
+    ]
     flags += ["-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", "-o", "firmware.elf"]
     subprocess.run([core.compiler.program, *core.flags, *flags, "firmware.c"], cwd=folder, check=True)
     return folder / "firmware.elf"

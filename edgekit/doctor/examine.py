@@ -120,8 +120,9 @@ def _asked(port: str, board: BoardProfile | None) -> list[Finding]:
     try:
         with serial.Serial(timeout=0.05, baudrate=_BAUD) as line:
             line.port = port
-            # Both lines low leave the chip alone: on most boards they are wired to its reset and its boot pin.
-            line.dtr = line.rts = False
+            # As the kernel sets them anyway. On most boards they are wired to the chip's reset and boot pin by two
+            # transistors, and equal levels leave it alone; to lower one after the other would reset it.
+            line.dtr = line.rts = True
             line.open()
             return [check_rom_loader(line, port)]
     except (OSError, serial.SerialException) as error:

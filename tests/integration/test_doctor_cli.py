@@ -1,0 +1,233 @@
+"""``edgekit doctor`` as a whole, on computers that are folders and on this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import threading
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import fake_tools
+import pytest
+from command_line import edgekit, refused
+from fake_system import USER, FakeSystem
+from firmware_folder import export_folder
+
+from edgekit.boards.catalog import get_board
+from edgekit.cli.main import run
+from edgekit.doctor.boot import check_boot_loaders, uf2_drives
+from edgekit.doctor.examine import examine
+from edgekit.doctor.toolchains import FLASHERS, check_toolchains
+from edgekit.doctor.udev import check_raw_usb
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user without any SDK and with nothing but CMake and compilers on the path."""
+    for name in (
+        "IDF_PATH",
+        "ZEPHYR_BASE",
+        "PICO_SDK_PATH",
+        "ZEPHYR_SDK_INSTALL_DIR",
+        "ZEPHYR_TOOLCHAIN_VARIANT",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    (tmp_path / "bin").mkdir()
+    return home
+
+
+def levels(board: str) -> dict[str, str]:
+    """Return level by check of what is found on the tools for a board; what is wrong has a fix."""
+    findings = check_toolchains(get_board(board))
+    assert all(finding.fix for finding in findings if finding.level != "ok")
+    return {finding.check: finding.level for finding in findings}
+
+
+def test_each_frameworks_tools_are_missed_and_found(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert levels("esp32s3") == {"tool.idf.py": "problem", "tool.esptool": "problem"}
+    assert levels("nrf5340dk")["tool.zephyr"] == levels("nrf5340dk")["tool.zephyr-sdk"] == "problem"
+    assert levels("rp2350")["tool.pico-sdk"] == "problem" and levels("rp2350")["tool.cmake"] == "ok"
+    fake_tools.make_idf(bare / "esp/esp-idf")
+    base = fake_tools.make_zephyr(bare / "zephyrproject")
+    monkeypatch.setenv("ZEPHYR_SDK_INSTALL_DIR", str(base.parent / "zephyr-sdk-0.17.4"))
+    sdk = fake_tools.make_pico_sdk(bare / "pico-sdk")
+    fake_tools.make_tools(tmp_path / "bin", "west")
+    assert levels("esp32s3")["tool.idf.py"] == "ok"
+    assert set(levels("nrf5340dk").values()) == {"ok"}
+    assert levels("rp2350")["tool.tinyusb"] == "problem"
+    (sdk / "lib/tinyusb/src").mkdir(parents=True)
+    (sdk / "lib/tinyusb/src/tusb.h").touch()
+    # picotool is not needed: an image can be copied onto the drive.
+    assert set(levels("rp2350").values()) == {"ok", "note"}
+
+
+def test_what_is_too_old_is_a_problem_for_the_board_that_needs_more(bare: Path) -> None:
+    fake_tools.make_idf(bare / "esp/esp-idf", "5.2.3")
+    assert levels("esp32c3")["tool.idf.py"] == "ok"
+    assert levels("esp32p4")["tool.idf.py"] == "problem"  # 5.3 or later
+
+
+def test_without_a_board_nothing_that_is_missing_is_wrong(bare: Path) -> None:
+    assert {finding.level for finding in check_toolchains(None)} == {"ok", "note"}
+
+
+def test_every_flash_method_of_silicon_has_its_tool() -> None:
+    from edgekit.boards.catalog import load_catalog
+    from edgekit.build.tools import TOOLS
+
+    methods = {b.flash_method for b in load_catalog(()).values() if not b.linux and not b.emulated}
+    assert methods <= FLASHERS.keys() and set(FLASHERS.values()) <= TOOLS.keys()
+
+
+def test_boot_loaders_are_seen_at_the_usb_and_by_their_drive(tmp_path: Path) -> None:
+    fake = FakeSystem(tmp_path, frozenset({USER}))
+    fake.usb("1-1", "2e8a:0003", "RP2 Boot")
+    fake.usb("1-2", "16c0:0478", "HalfKay")
+    drive = tmp_path / "media/ann/RPI RP2"
+    drive.mkdir(parents=True)
+    fake.write("/proc/mounts", "/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 /media/ann/RPI\\040RP2 vfat rw 0 0\n")
+    assert uf2_drives(fake.system) == []
+    (drive / "INFO_UF2.TXT").write_text("UF2 Bootloader v3.0\n")
+    assert uf2_drives(fake.system) == ["/media/ann/RPI RP2"]
+    found = check_boot_loaders(fake.system)
+    assert [f.check for f in found] == ["boot.mode", "boot.mode", "boot.drive"]
+    assert "BOOTSEL" in found[0].what and "HalfKay" in found[1].what
+    only = check_boot_loaders(fake.system, get_board("teensy41"))
+    assert "HalfKay" in only[0].what and len(only) == 2
+
+
+def test_a_raw_usb_device_that_may_not_be_opened_has_a_rule_for_its_fix(tmp_path: Path) -> None:
+    fake = FakeSystem(tmp_path, frozenset({USER}))
+    fake.usb("1-1", "2e8a:0003", "RP2 Boot")
+    node = fake.node("/dev/bus/usb/001/001", 0o600)
+    board = get_board("rp2040")
+    [finding] = check_raw_usb(fake.system, board)
+    assert finding.level == "problem" and 'ATTRS{idVendor}=="2e8a"' in finding.fix
+    node.chmod(0o666)
+    assert [f.level for f in check_raw_usb(fake.system, board)] == ["ok"]
+
+
+def test_where_no_board_is_connected_udevs_rules_are_looked_at(tmp_path: Path) -> None:
+    fake = FakeSystem(tmp_path)
+    board = get_board("rp2040")
+    assert [f.level for f in check_raw_usb(fake.system, board)] == ["note"]
+    fake.write(
+        "/etc/udev/rules.d/60-picotool.rules", 'SUBSYSTEM=="usb", ATTRS{idVendor}=="2e8a", TAG+="uaccess"\n'
+    )
+    assert [f.level for f in check_raw_usb(fake.system, board)] == ["ok"]
+    assert check_raw_usb(fake.system, get_board("esp32")) == []  # a serial port is enough
+
+
+ROM_BANNER = (
+    b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))\r\nwaiting for download"
+)
+SYNC = b"\xc0\x00\x08\x24\x00"
+ANSWER = b"\xc0\x01\x08\x04\x00\x07\x07\x12\x20\x00\x00\x00\x00\xc0"
+
+
+@contextmanager
+def line(answer: Callable[[bytes], bytes], says: bytes = b"") -> Iterator[str]:
+    """Give a serial line whose other end says something and then answers what it is sent."""
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    os.write(ours, says)
+
+    def serve() -> None:
+        while True:
+            try:
+                data = os.read(ours, 256)
+            except OSError:
+                return
+            if not data or data == b"end":
+                return
+            os.write(ours, answer(data))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield os.ttyname(theirs)
+    finally:
+        os.write(theirs, b"end")
+        thread.join(10)
+        os.close(theirs)
+        os.close(ours)
+
+
+def rom(data: bytes) -> bytes:
+    return ANSWER * 8 if data.startswith(SYNC) else b""
+
+
+@pytest.mark.parametrize(
+    ("answer", "says", "level"),
+    [
+        (rom, b"", "warning"),
+        (lambda _: ROM_BANNER, b"", "warning"),
+        (lambda _: b"", b"", "ok"),
+        (lambda data: data, b"", "ok"),  # what echoes is no boot loader
+        (lambda _: b"e-[bad frame]\r\n", b"m-ready\r\n", "ok"),
+    ],
+)
+def test_a_chip_in_its_roms_boot_loader_is_told_from_running_firmware(
+    answer: Callable[[bytes], bytes], says: bytes, level: str, bare: Path
+) -> None:
+    with line(answer, says) as port:
+        record = examine(get_board("esp32"), None, port)
+    [mode] = [finding for finding in record.findings if finding.check == "boot.mode"]
+    assert mode.level == level and (level == "ok" or "reset button" in mode.fix)
+
+
+def test_a_busy_port_is_not_opened(bare: Path) -> None:
+    with line(rom) as port:
+        # This process has it open; somebody else asks.
+        from edgekit.doctor.system import System
+
+        record = examine(get_board("esp32"), None, port, System(pid=0))
+    checks = {finding.check: finding.level for finding in record.findings}
+    assert checks["port.busy"] == "problem" and "boot.mode" not in checks and not record.ok
+
+
+def test_the_document_and_the_exit_status(bare: Path, tiny_model: bytes, tmp_path: Path) -> None:
+    folder = export_folder(tiny_model, tmp_path / "build")
+    done = edgekit("doctor", "--build", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record.keys() == {"schema", "board", "build", "port", "findings", "ok", "edgekit_version"}
+    assert record["schema"] == "edgekit.doctor/1" and record["board"] == "mps2-an386" and record["ok"]
+    assert {"check", "level", "what", "evidence", "fix"} == record["findings"][0].keys()
+    missing = edgekit("doctor", "--board", "esp32", "--port", "/dev/ttyNoSuchBoard", "--json")
+    assert missing.returncode == 1 and "Fix: " in missing.stderr
+    record = json.loads(missing.stdout)
+    problems = {f["check"] for f in record["findings"] if f["level"] == "problem"}
+    assert problems == {"tool.idf.py", "tool.esptool", "port.there"} and not record["ok"]
+
+
+def test_this_computer_can_be_looked_at_without_any_option(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status = run(["doctor", "--json"])
+    printed = capsys.readouterr()
+    record = json.loads(printed.out)
+    assert (
+        status == (0 if record["ok"] else 1) and record["board"] is record["build"] is record["port"] is None
+    )
+    assert {f["check"] for f in record["findings"]} >= {"tool.cmake", "port.brltty", "port.modemmanager"}
+
+
+def test_wrong_input_is_refused(
+    tiny_model: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = export_folder(tiny_model, tmp_path / "build")
+    refused(capsys, "doctor", "--build", tmp_path / "none", words="not a build folder")
+    refused(capsys, "doctor", "--build", folder, "--board", "esp32", words="is for mps2-an386")
+    refused(capsys, "doctor", "--board", "z80", words="z80")
