@@ -18,7 +18,8 @@ from edgekit.units import format_size
 _LARGEST: Final = 20
 _LARGEST_IN_RAM: Final = 8
 _ARENA: Final = "ek_arena"
-_STACK: Final = ".stack"
+_STACKS: Final = (".stack", ".stack_dummy")
+"""Sections for the stack: of edgekit's own linker scripts, and of the Pico SDK's."""
 
 
 def measure(
@@ -78,7 +79,12 @@ def measure(
         ),
         flash_files=products.flash_files,
         flash_settings=products.flash_settings,
-        sizes=SizesRecord(text=elf.text, data=elf.data, bss=elf.bss, stack=elf.sections.get(_STACK, 0)),
+        sizes=SizesRecord(
+            text=elf.text,
+            data=elf.data,
+            bss=elf.bss,
+            stack=sum(elf.sections.get(name, 0) for name in _STACKS),
+        ),
         flash=flash,
         ram=ram,
         memories=memories,

@@ -15,11 +15,25 @@ from edgekit.errors import TaskError
 _SHOWN: Final = 8
 _OVERFLOW: Final = re.compile(r"region [`'](\w+)' overflowed by (\d+) bytes")
 _ERROR: Final = re.compile(r"\berror\b|undefined reference|multiple definition", re.IGNORECASE)
-_LIBRARIES: Final = {
-    "TensorFlowLite.h": "The library is not in Arduino's index any more: `git clone"
-    " https://github.com/tensorflow/tflite-micro-arduino-examples ~/Arduino/libraries/Arduino_TensorFlowLite`.",
-}
-"""What to do where a header is not found: the build does not bring its library."""
+_PARTITION: Final = re.compile(
+    r"too small for binary \S+ size (0x[0-9a-fA-F]+)(?:[^(]*\(overflow (0x[0-9a-fA-F]+))?"
+)
+"""What ESP-IDF's check_sizes.py says of an application."""
+_HINTS: Final = (
+    (
+        re.compile(r"TensorFlowLite\.h: No such file"),
+        "The library is not in Arduino's index any more: `git clone"
+        " https://github.com/tensorflow/tflite-micro-arduino-examples ~/Arduino/libraries/Arduino_TensorFlowLite`.",
+    ),
+    (
+        re.compile(
+            r"HTTPClientError|Could not resolve host|Temporary failure in name resolution|Network is unreachable"
+            r"|Failed to establish a new connection|Cannot establish a connection"
+        ),
+        "Something that the build takes could not be downloaded: look at the connection, and repeat.",
+    ),
+)
+"""What to do about what a log says."""
 _OBJECTS: Final = (".obj", ".o")
 
 
@@ -36,10 +50,16 @@ def refusal(folder: Path, project: FirmwareProject, log: str) -> TaskError:
             "Choose a smaller network; the largest parts are below.",
             [_line(part) for part in sorted(parts, key=lambda part: -part.bytes)[:_SHOWN]],
         )
-    hint = f"What the compiler says is below, all of it in {folder / BUILD_LOG}."
-    for header, remedy in _LIBRARIES.items():
-        if f"{header}: No such file" in log:
-            hint = remedy
+    partition = _PARTITION.search(log)
+    if partition:
+        over = f": it is {int(partition[2], 16):,} B too large" if partition[2] else ""
+        return TaskError(
+            f"The image of {int(partition[1], 16):,} B does not fit into its partition{over}.",
+            "Choose a smaller network, or make the partition larger in partitions.csv where the chip's flash has more.",
+            _errors(lines),
+        )
+    what = f"What the tools say is below, all of it in {folder / BUILD_LOG}."
+    hint = next((remedy for said, remedy in _HINTS if said.search(log)), what)
     return TaskError("The firmware could not be built.", hint, _errors(lines))
 
 

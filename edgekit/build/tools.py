@@ -133,7 +133,7 @@ TOOLS: Final[Mapping[str, ToolInfo]] = {
         ToolInfo(
             "picotool",
             ("picotool",),
-            "Install it: `apt-get install picotool`, on macOS `brew install picotool`.",
+            "Install it: on macOS `brew install picotool`; elsewhere build it, as its page says.",
             "https://github.com/raspberrypi/picotool",
             "",
             ("version",),

@@ -6,6 +6,7 @@ The tools are stand-ins that record and leave what the real ones leave; the imag
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -347,10 +348,12 @@ def test_versions_that_are_too_old_are_refused(
             "",
         ),
         (
-            "Error: All app partitions are too small for binary firmware.bin size 0x1e8480:",
-            "could not be built",
+            "Error: app partition is too small for binary firmware.bin size 0x1e8480:\n"
+            "  - Part 'factory' 0/0 @ 0x10000 size 0x100000 (overflow 0xe8480)",
+            "The image of 2,000,000 B does not fit into its partition: it is 951,424 B too large",
             "too small for binary",
         ),
+        ("Platform Manager: Installing\nHTTPClientError:", "could not be built", "could not be downloaded"),
     ],
 )
 def test_what_a_tool_says_is_wrong_is_shown(
@@ -418,3 +421,22 @@ def test_another_file_on_the_board_is_another_build(
     built(folder)
     (folder / "out/partition_table/partition-table.bin").write_bytes(b"another")
     assert load_build(folder) is None
+
+
+@pytest.mark.skipif("PICO_SDK_PATH" not in os.environ, reason="no Pico SDK (set PICO_SDK_PATH)")
+@pytest.mark.parametrize(("board", "chip"), [("rp2040", 0xE48BFF56), ("rp2350", 0xE48BFF59)])
+def test_the_real_pico_sdk_builds_the_real_project(
+    board: str, chip: int, tiny_model: bytes, tmp_path: Path
+) -> None:
+    folder = export_folder(tiny_model, tmp_path / "build", board)
+    record = built(folder)
+    assert (
+        record["arena_memory"] == "sram"
+        and record["ram"]["arena_measured"] == record["ram"]["arena_predicted"]
+    )
+    files = {file["kind"]: folder / file["file"] for file in record["flash_files"]}
+    # UF2: two magic numbers, flags, address; the family at 28 says which chip it is for.
+    block = files["uf2"].read_bytes()[-512:]
+    assert block[:8] == b"UF2\n" + bytes.fromhex("57515d9e")
+    assert int.from_bytes(block[28:32], "little") == chip
+    assert record["flash"]["measured"] < files["uf2"].stat().st_size
