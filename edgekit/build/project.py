@@ -67,7 +67,9 @@ def over_budget(record: BuildRecord) -> TaskError:
     )
 
 
-def build_project(folder: Path, tflm_folder: Path | None = None) -> BuildRecord:
+def build_project(
+    folder: Path, tflm_folder: Path | None = None, starts: Callable[[Plan], None] | None = None
+) -> BuildRecord:
     """Build the image of ``folder``, and write build.json and build.log there.
 
     Nothing goes in but what is in the folder, the framework's SDK, and with the tflm engine TFLite Micro.
@@ -78,6 +80,8 @@ def build_project(folder: Path, tflm_folder: Path | None = None) -> BuildRecord:
         A build folder.
     tflm_folder:
         Where TFLite Micro is; ``None`` for the folder that the environment names.
+    starts:
+        Told how it will be built, before that begins: with an SDK it can take minutes.
 
     Raises
     ------
@@ -91,6 +95,8 @@ def build_project(folder: Path, tflm_folder: Path | None = None) -> BuildRecord:
     request = Request(folder, project, tflm_folder)
     plan = driver.plan(request)
     digest = sources_digest(folder)
+    if starts is not None:
+        starts(plan)
     start = time.monotonic()
     try:
         _clean(folder)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgekit.cli.params import build_option
+
+if TYPE_CHECKING:
+    from edgekit.build.drivers import Plan
 
 
 @click.command("build")
@@ -29,8 +33,15 @@ def command(folder: Path, tflm: Path | None, as_json: bool) -> None:
     from edgekit.report.build import print_build
     from edgekit.report.console import stderr_console
 
+    def say(plan: Plan) -> None:
+        if plan.slow:
+            click.echo(
+                f"Building with {', '.join(plan.tools)}; what they say goes to {folder / BUILD_LOG}.",
+                err=True,
+            )
+
     with folder_lock(folder):
-        record = build_project(folder, tflm)
+        record = build_project(folder, tflm, say)
     print_build(record, stderr_console())
     click.echo(f"Image: {folder / record.image.file}   (record {BUILD_FILE}, log {BUILD_LOG})", err=True)
     if as_json:

@@ -26,9 +26,14 @@ def print_build(record: BuildRecord, console: Console) -> None:
     table.add_row(
         "Flash", *_sizes(flash.predicted.total if flash.predicted else None, flash.measured, flash.budget)
     )
-    table.add_row("RAM", *_sizes(None, ram.total, ram.budget))
+    place = f" ({record.arena_memory})" if record.arena_memory else ""
+    table.add_row(f"RAM{place}", *_sizes(None, ram.total, ram.budget))
     table.add_row("  arena", *_sizes(ram.arena_predicted, ram.arena_measured, None))
-    table.add_row("  stack", *_sizes(None, sizes.stack, None))
+    if sizes.stack:
+        table.add_row("  stack", *_sizes(None, sizes.stack, None))
+    for name, used in record.memories.items():
+        if name != record.arena_memory:
+            table.add_row(f"  beside it, {name}", *_sizes(None, used, None))
     console.print(table)
     console.print(Text(f"text {sizes.text:,} B, data {sizes.data:,} B, bss {sizes.bss:,} B; largest:"))
     parts = Table(box=None, pad_edge=False, show_header=False)

@@ -59,6 +59,11 @@ class Plan:
     tflm: TflmRecord | None = None
     timeout_s: float = SDK_TIMEOUT_S
 
+    @property
+    def slow(self) -> bool:
+        """Whether an SDK is built as well, so that it may take minutes."""
+        return self.timeout_s >= SDK_TIMEOUT_S
+
 
 @dataclass(frozen=True, slots=True)
 class Products:
