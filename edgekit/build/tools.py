@@ -158,7 +158,7 @@ TOOLS: Final[Mapping[str, ToolInfo]] = {
             " put the folder of its bossac on the path.",
             "https://github.com/arduino/BOSSA",
             "",
-            ("--help",),
+            (),
         ),
         ToolInfo(
             "adafruit-nrfutil",
@@ -175,6 +175,20 @@ TOOLS: Final[Mapping[str, ToolInfo]] = {
             "https://www.pjrc.com/teensy/loader_cli.html",
             "",
             (),
+        ),
+        ToolInfo(
+            "QEMU",
+            ("qemu-system-arm",),
+            "Install it: `apt-get install qemu-system-arm`, on macOS `brew install qemu`.",
+            "https://www.qemu.org/download/",
+        ),
+        ToolInfo(
+            "OpenSSH",
+            ("ssh",),
+            "Install it: `apt-get install openssh-client`.",
+            "https://www.openssh.com/portable.html",
+            "",
+            ("-V",),
         ),
         ToolInfo(
             "J-Link",

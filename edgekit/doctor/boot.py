@@ -41,7 +41,7 @@ def check_boot_loaders(system: System, board: BoardProfile | None = None) -> lis
     findings = []
     for device in usb_devices(system):
         mode = BOOT_LOADERS.get(device.usb_id)
-        if mode is None or (board is not None and device.usb_id not in board.usb_ids):
+        if mode is None or (board is not None and not device.is_one_of(board.usb_ids)):
             continue
         findings.append(
             note(

@@ -152,6 +152,10 @@ class UsbDevice:
         """Id and name, for people."""
         return f"{self.usb_id} {self.product}".strip()
 
+    def is_one_of(self, usb_ids: Sequence[str]) -> bool:
+        """Return whether its id is among ``usb_ids``, where ``VID:*`` stands for all of a vendor's."""
+        return self.usb_id in usb_ids or f"{self.usb_id.partition(':')[0]}:*" in usb_ids
+
 
 def usb_devices(system: System) -> list[UsbDevice]:
     """Return what is connected, in the order of the names that the kernel gives."""

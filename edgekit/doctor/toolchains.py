@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.boards.cores import COMPILERS, CORES
-from edgekit.boards.profile import BoardProfile, FlashMethod, Framework
+from edgekit.boards.profile import BoardProfile, Framework
 from edgekit.build.drivers.esp_idf import IDF_MINIMUM, find_idf, needed_idf
 from edgekit.build.drivers.pico_sdk import find_pico_sdk, has_usb, pico_sdk_version
 from edgekit.build.drivers.zephyr import find_zephyr, find_zephyr_sdk, other_toolchain, zephyr_version
@@ -17,7 +17,7 @@ from edgekit.build.tools import TOOLS, need_tool, older
 from edgekit.doctor.finding import Finding, note, ok, problem
 from edgekit.errors import TaskError
 
-FLASHERS: Final[Mapping[FlashMethod, str]] = {
+FLASHERS: Final[Mapping[str, str]] = {
     "esptool": "esptool",
     "picotool": "picotool",
     "west": "west",
@@ -25,9 +25,15 @@ FLASHERS: Final[Mapping[FlashMethod, str]] = {
     "openocd": "openocd",
     "jlink": "JLinkExe",
     "bossac": "bossac",
+    "nrfutil": "adafruit-nrfutil",
     "teensy_loader": "teensy_loader_cli",
+    "qemu": "qemu-system-arm",
+    "ssh": "ssh",
 }
-"""What flashes by each method; the emulator and ssh are looked for by those who start them."""
+"""What puts an image onto a board by each method, or starts it there."""
+
+_OWN_FLASHER: Final[tuple[Framework, ...]] = ("zephyr", "platformio")
+"""Frameworks whose tool builds and flashes, whatever the board's method is."""
 
 _FRAMEWORKS: Final[tuple[Framework, ...]] = ("esp_idf", "pico_sdk", "zephyr", "platformio", "arduino")
 
@@ -46,9 +52,10 @@ def check_toolchains(board: BoardProfile | None, framework: Framework | None = N
     """
     if board is None:
         return [_as_note(finding) for name in _FRAMEWORKS for finding in _CHECKS[name](None)]
-    check = _CHECKS.get(framework or board.sdk.framework)
+    name = framework or board.sdk.framework
+    check = _CHECKS.get(name)
     findings = check(board) if check is not None else []
-    flasher = FLASHERS.get(board.flash_method)
+    flasher = None if name in _OWN_FLASHER else FLASHERS.get(board.flash_method)
     if flasher is not None and not any(finding.check == f"tool.{flasher}" for finding in findings):
         findings.append(_flasher(flasher, board))
     return findings

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from edgekit.boards.profile import BoardProfile, FlashMethod
+from edgekit.boards.profile import BoardProfile
 from edgekit.doctor.finding import Finding, note, ok, problem
 from edgekit.doctor.ports import rule_command, vendor_rule
 from edgekit.doctor.system import System, usb_devices
 
-_VENDORS: Final[Mapping[FlashMethod, tuple[str, ...]]] = {
+_VENDORS: Final[Mapping[str, tuple[str, ...]]] = {
     "picotool": ("2E8A",),
+    "uf2": (),
     "teensy_loader": ("16C0",),
     "pyocd": ("0D28", "0483", "1366"),
     "openocd": ("0483", "0D28", "1366"),

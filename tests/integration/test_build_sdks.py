@@ -15,10 +15,12 @@ import pytest
 from command_line import refused
 from firmware_folder import export_folder
 
+from edgekit.boards.profile import Framework
 from edgekit.build.elf import Elf
 from edgekit.build.memory_map import memory_at
 from edgekit.build.record import load_build
 from edgekit.cli.main import run
+from edgekit.codegen.frameworks import FRAMEWORKS
 
 ARENA = 4096
 
@@ -421,6 +423,49 @@ def test_another_file_on_the_board_is_another_build(
     built(folder)
     (folder / "out/partition_table/partition-table.bin").write_bytes(b"another")
     assert load_build(folder) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "board", "words"),
+    [
+        ("esp_idf", "esp32c3", ["build"]),
+        ("zephyr", "nrf5340dk", ["-b", "nrf5340dk/nrf5340/cpuapp"]),
+        ("zephyr", "nucleo-h743zi", ["-b", "nucleo_h743zi/stm32h743xx"]),
+        ("platformio", "nano33ble", ["run"]),
+        ("arduino", "nano33ble", ["--fqbn", "arduino:mbed_nano:nano33ble"]),
+        (
+            "arduino",
+            "nucleo-l4r5zi",
+            ["--fqbn", "STMicroelectronics:stm32:Nucleo_144:pnum=NUCLEO_L4R5ZI,opt=o2std"],
+        ),
+    ],
+)
+def test_projects_as_edgekit_writes_them_are_what_the_drivers_take(
+    name: Framework,
+    board: str,
+    words: list[str],
+    tools: Path,
+    tmp_path: Path,
+    tiny_model: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if name not in FRAMEWORKS:
+        pytest.skip(f"this edgekit writes no projects of {name}")
+    fake_tools.make_idf(tmp_path / "home/esp/esp-idf")
+    fake_tools.make_zephyr(tmp_path / "home/zephyrproject", (4, 3, 0))
+    monkeypatch.setenv("ZEPHYR_TOOLCHAIN_VARIANT", "gnuarmemb")
+    cores = ("arduino:mbed_nano", "STMicroelectronics:stm32")
+    monkeypatch.setenv(
+        "FAKE_CORES", json.dumps([{"id": core, "installed_version": "1.2.3"} for core in cores])
+    )
+    case = CASES[name]
+    image = fake_tools.compile_image(tmp_path / "image", case.core, case.script, ARENA)
+    monkeypatch.setenv("FAKE_IMAGE", str(image))
+    folder = export_folder(tiny_model, tmp_path / "project", board, "--framework", name)
+    record = built(folder)
+    assert record["board"] == board and record["changed"] == []
+    [(arguments, _, _)] = fake_tools.told(tmp_path / "log")
+    assert " ".join(words) in " ".join(arguments)
 
 
 @pytest.mark.skipif("PICO_SDK_PATH" not in os.environ, reason="no Pico SDK (set PICO_SDK_PATH)")

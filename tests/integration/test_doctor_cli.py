@@ -21,6 +21,7 @@ from edgekit.boards.catalog import get_board
 from edgekit.cli.main import run
 from edgekit.doctor.boot import check_boot_loaders, uf2_drives
 from edgekit.doctor.examine import examine
+from edgekit.doctor.system import System, usb_devices
 from edgekit.doctor.toolchains import FLASHERS, check_toolchains
 from edgekit.doctor.udev import check_raw_usb
 
@@ -81,11 +82,11 @@ def test_without_a_board_nothing_that_is_missing_is_wrong(bare: Path) -> None:
     assert {finding.level for finding in check_toolchains(None)} == {"ok", "note"}
 
 
-def test_every_flash_method_of_silicon_has_its_tool() -> None:
+def test_every_flash_method_has_its_tool() -> None:
     from edgekit.boards.catalog import load_catalog
     from edgekit.build.tools import TOOLS
 
-    methods = {b.flash_method for b in load_catalog(()).values() if not b.linux and not b.emulated}
+    methods = {board.flash_method for board in load_catalog(()).values()}
     assert methods <= FLASHERS.keys() and set(FLASHERS.values()) <= TOOLS.keys()
 
 
@@ -102,6 +103,7 @@ def test_boot_loaders_are_seen_at_the_usb_and_by_their_drive(tmp_path: Path) -> 
     found = check_boot_loaders(fake.system)
     assert [f.check for f in found] == ["boot.mode", "boot.mode", "boot.drive"]
     assert "BOOTSEL" in found[0].what and "HalfKay" in found[1].what
+    assert [d.is_one_of(["2E8A:*"]) for d in usb_devices(fake.system)] == [True, False]
     only = check_boot_loaders(fake.system, get_board("teensy41"))
     assert "HalfKay" in only[0].what and len(only) == 2
 
@@ -189,8 +191,6 @@ def test_a_chip_in_its_roms_boot_loader_is_told_from_running_firmware(
 def test_a_busy_port_is_not_opened(bare: Path) -> None:
     with line(rom) as port:
         # This process has it open; somebody else asks.
-        from edgekit.doctor.system import System
-
         record = examine(get_board("esp32"), None, port, System(pid=0))
     checks = {finding.check: finding.level for finding in record.findings}
     assert checks["port.busy"] == "problem" and "boot.mode" not in checks and not record.ok
