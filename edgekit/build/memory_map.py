@@ -69,13 +69,18 @@ MEMORY_MAPS: Final[Mapping[str, tuple[Window, ...]]] = {
     "nucleo-h743zi": (
         Window("axi", 0x24000000, 0x24080000),
         Window("dtcm", 0x20000000, 0x20020000),
+        Window("itcm", 0x00000000, 0x00010000),
         Window("sram12", 0x30000000, 0x30040000),
         Window("sram3", 0x30040000, 0x30048000),
         Window("sram4", 0x38000000, 0x38010000),
     ),
     "nucleo-l4r5zi": _one("sram", 0x20000000, 0xA0000),
     "nucleo-u575zi": _one("sram", 0x20000000, 0xC0000),
-    "teensy41": (Window("ram2", 0x20200000, 0x20280000), Window("ram1", 0x20000000, 0x20080000)),
+    "teensy41": (
+        Window("ram2", 0x20200000, 0x20280000),
+        Window("ram1", 0x20000000, 0x20080000),
+        Window("ram1", 0x00000000, 0x00080000),  # the part of it that code runs from
+    ),
     "ek-ra6m4": _one("sram", 0x20000000, 0x40000),
     "ek-ra8d1": (Window("sram", 0x22000000, 0x220E0000), Window("tcm", 0x20000000, 0x20020000)),
 }

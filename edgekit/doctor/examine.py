@@ -16,9 +16,9 @@ from edgekit.doctor.boot import check_boot_loaders, check_rom_loader
 from edgekit.doctor.explain import examine_port
 from edgekit.doctor.finding import Finding, note, problem
 from edgekit.doctor.firmware import check_firmware, load_image
-from edgekit.doctor.meddlers import check_bridges, check_brltty, check_modem_manager
+from edgekit.doctor.meddlers import BRIDGES, check_bridges, check_brltty, check_modem_manager
 from edgekit.doctor.ports import is_device
-from edgekit.doctor.system import System, usb_devices
+from edgekit.doctor.system import System, usb_device_of, usb_devices
 from edgekit.doctor.toolchains import check_toolchains
 from edgekit.doctor.udev import check_raw_usb
 from edgekit.documents import Document
@@ -81,7 +81,7 @@ def examine(
         and is_device(port)
         and not any(f.level == "problem" for f in findings if _of_port(f))
     ):
-        findings += _asked(port, board)
+        findings += _asked(computer, port, board)
     if folder is not None:
         findings += examine_build(folder)
     return DoctorRecord(
@@ -113,9 +113,12 @@ def _ports(system: System, port: str | None) -> list[Finding]:
     return findings
 
 
-def _asked(port: str, board: BoardProfile | None) -> list[Finding]:
-    """Return what a chip at the port says of its boot mode; only ESP32s can be asked."""
-    if board is not None and board.flash_method != "esptool":
+def _asked(system: System, port: str, board: BoardProfile | None) -> list[Finding]:
+    """Return what a chip at the port says of its boot mode; only ESP32s can be asked, and nothing else is opened."""
+    device = usb_device_of(system, port)
+    may_be_one = device is not None and (device.usb_id in BRIDGES or device.is_one_of(("303A:*",)))
+    is_one = board.flash_method == "esptool" if board is not None else may_be_one
+    if not is_one:
         return []
     try:
         with serial.Serial(timeout=0.05, baudrate=_BAUD) as line:

@@ -415,6 +415,30 @@ def test_a_folder_with_sources_alone_is_told_apart_from_a_damaged_one(
     refused(capsys, "build", "--build", folder, status=1, words="no project of platformio to build")
 
 
+@pytest.mark.parametrize("name", ["esp_idf", "zephyr", "platformio", "arduino"])
+def test_a_folder_with_tflite_micro_is_refused_where_none_is_taken(
+    name: str,
+    tools: Path,
+    tmp_path: Path,
+    tiny_model: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = project(name, tmp_path, tiny_model, monkeypatch)
+    refused(capsys, "build", "--build", folder, "--tflm", tmp_path, words="is for the aot engine")
+
+
+def test_a_changed_file_of_the_framework_is_another_build(
+    tools: Path, tmp_path: Path, tiny_model: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = project("platformio", tmp_path, tiny_model, monkeypatch)
+    built(folder)
+    (folder / "notes.txt").write_text("not part of the project")
+    assert load_build(folder) is not None
+    (folder / "platformio.ini").write_text("[env:nano33ble]\nbuild_flags = -O0\n")
+    assert load_build(folder) is None
+
+
 def test_another_file_on_the_board_is_another_build(
     tools: Path, tmp_path: Path, tiny_model: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

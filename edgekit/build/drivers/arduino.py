@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from edgekit.build.drivers.driver import Plan, Products, Request, check_files
+from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm
 from edgekit.build.drivers.products import beside, nothing_left, only_elf
 from edgekit.build.process import Tool
 from edgekit.build.record import OUT_FOLDER
@@ -32,11 +32,12 @@ class Arduino:
         Raises
         ------
         InputError
-            If files of the project are missing.
+            If files of the project are missing, or a folder with TFLite Micro is named.
         TaskError
             If arduino-cli or the board's core is missing, or the sketch does not say for which board it is.
         """
         check_files(request, (_LIBRARY,))
+        refuse_tflm(request)
         source = request.folder.resolve()
         sketch = _sketch(source)
         board = fqbn(source)

@@ -9,7 +9,7 @@ from edgekit.boards.cores import Core, get_core
 from edgekit.boards.kernels import Engine
 from edgekit.boards.ports import PORTS
 from edgekit.build.drivers.cmake import cmake_commands
-from edgekit.build.drivers.driver import Plan, Products, Request, check_files, versions
+from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm, versions
 from edgekit.build.process import Tool, version_line
 from edgekit.build.record import OUT_FOLDER, FlashFile
 from edgekit.build.tflm import Tflm, find_tflm
@@ -17,7 +17,7 @@ from edgekit.build.toolchain import find_compiler, find_cxx_compiler
 from edgekit.build.tools import need_tool
 from edgekit.codegen.frameworks.bare_metal import CMAKE_FILE, TOOLCHAIN_FILE
 from edgekit.codegen.record import FirmwareProject
-from edgekit.errors import InputError, TaskError
+from edgekit.errors import TaskError
 from edgekit.files import file_sha256
 
 IMAGE_FILE: Final = f"{OUT_FOLDER}/firmware.elf"
@@ -79,9 +79,5 @@ def _compilers(core: Core, engine: Engine) -> list[Tool]:
 def _tflm(request: Request, core: Core) -> Tflm | None:
     if request.project.engine == "tflm":
         return find_tflm(request.tflm, request.project.kernels, core)
-    if request.tflm is not None:
-        raise InputError(
-            f"A folder with TFLite Micro is named, and the project is for the {request.project.engine} engine.",
-            "Leave --tflm out, or make the build folder anew with --engine tflm.",
-        )
+    refuse_tflm(request)
     return None

@@ -141,3 +141,24 @@ def check_files(request: Request, names: Iterable[str]) -> None:
             raise InputError(
                 f"{request.folder} has no {name}.", "Run `edgekit fit` or `edgekit export` again."
             )
+
+
+def refuse_tflm(request: Request) -> None:
+    """Check that no folder with TFLite Micro is named where the project's own dependencies bring it, or none is taken.
+
+    Raises
+    ------
+    InputError
+        If one is.
+    """
+    if request.tflm is not None:
+        project = request.project
+        why = (
+            f"a project of {project.framework} brings TFLite Micro itself"
+            if project.engine == "tflm"
+            else f"the project is for the {project.engine} engine"
+        )
+        raise InputError(
+            f"A folder with TFLite Micro is named, and {why}.",
+            "Leave --tflm out, or make the build folder anew for what you want.",
+        )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgekit.boards.catalog import get_board
-from edgekit.build.drivers.driver import Plan, Products, Request, check_files
+from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm
 from edgekit.build.drivers.products import flash_file, nothing_left, read_json
 from edgekit.build.record import OUT_FOLDER, FlashFile
 from edgekit.build.tools import TOOLS, check_version, missing
@@ -141,11 +141,12 @@ class EspIdf:
         Raises
         ------
         InputError
-            If files of the project are missing.
+            If files of the project are missing, or a folder with TFLite Micro is named.
         TaskError
             If there is no ESP-IDF, or it is too old.
         """
         check_files(request, ("CMakeLists.txt", "main/CMakeLists.txt", "sdkconfig.defaults"))
+        refuse_tflm(request)
         info = TOOLS["idf.py"]
         idf = find_idf()
         if idf is None:

@@ -13,7 +13,7 @@ from typing import Final
 from edgekit.boards.catalog import get_board
 from edgekit.boards.cores import COMPILERS, Core, get_core
 from edgekit.build.drivers.cmake import cmake_commands
-from edgekit.build.drivers.driver import Plan, Products, Request, check_files, versions
+from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm, versions
 from edgekit.build.drivers.products import beside, only_elf
 from edgekit.build.process import Tool, version_line
 from edgekit.build.record import TflmRecord
@@ -135,11 +135,7 @@ def _tflm(request: Request) -> tuple[dict[str, str | Path], TflmRecord | None]:
     """Return what CMake is told about TFLite Micro, and which it is; nothing with the aot engine."""
     project = request.project
     if project.engine != "tflm":
-        if request.tflm is not None:
-            raise InputError(
-                f"A folder with TFLite Micro is named, and the project is for the {project.engine} engine.",
-                "Leave --tflm out, or make the build folder anew with --engine tflm.",
-            )
+        refuse_tflm(request)
         return {}, None
     board = get_board(project.board)
     if project.kernels == "reference":  # which pico-tflmicro has not

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from edgekit.build.drivers.driver import Plan, Products, Request, check_files, versions
+from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm, versions
 from edgekit.build.drivers.products import beside, nothing_left, only_elf
 from edgekit.build.record import OUT_FOLDER
 from edgekit.build.tools import need_tool
@@ -22,11 +22,12 @@ class PlatformIo:
         Raises
         ------
         InputError
-            If files of the project are missing.
+            If files of the project are missing, or a folder with TFLite Micro is named.
         TaskError
             If PlatformIO is missing or too old.
         """
         check_files(request, (_INI,))
+        refuse_tflm(request)
         pio = need_tool("pio")
         source = request.folder.resolve()
         return Plan(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from edgekit.build.drivers.driver import Plan, Products, Request, check_files
+from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm
 from edgekit.build.drivers.products import beside, only_elf
 from edgekit.build.record import OUT_FOLDER
 from edgekit.build.tools import TOOLS, check_version, missing, need_tool
@@ -75,11 +75,12 @@ class Zephyr:
         Raises
         ------
         InputError
-            If files of the project are missing.
+            If files of the project are missing, or a folder with TFLite Micro is named.
         TaskError
             If Zephyr, west, a module or the toolchain is missing, or too old.
         """
         check_files(request, ("CMakeLists.txt", "prj.conf"))
+        refuse_tflm(request)
         west = need_tool("west")
         base = find_zephyr(request.folder)
         if base is None:
