@@ -183,7 +183,7 @@ def make_idf(folder: Path, version: str = "5.4.1") -> Path:
     (folder / "tools/cmake/version.cmake").write_text(text)
     make_tools(folder / "tools", "idf.py")
     (folder / "export.sh").write_text(
-        f'[ $# -eq 0 ] || exit 3\nexport IDF_PATH="{folder}" FROM_EXPORT=yes\n'
+        f'[ $# -eq 0 ] && [ "$0" != "${{BASH_SOURCE[0]}}" ] || exit 3\nexport IDF_PATH="{folder}" FROM_EXPORT=yes\n'
         f'python() {{ :; }}; unset -f python\nexport PATH="{folder}/bin:$PATH"\n'
     )
     (folder / "bin").mkdir()

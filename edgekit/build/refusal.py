@@ -27,6 +27,12 @@ _HINTS: Final = (
     ),
     (
         re.compile(
+            r"has no installed versions|Perhaps you've forgotten to run the install scripts|run the install script"
+        ),
+        "ESP-IDF has not got its tools yet: run the `install.sh` in its folder, and repeat.",
+    ),
+    (
+        re.compile(
             r"HTTPClientError|Could not resolve host|Temporary failure in name resolution|Network is unreachable"
             r"|Failed to establish a new connection|Cannot establish a connection"
         ),

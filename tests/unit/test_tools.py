@@ -89,3 +89,7 @@ def test_a_log_without_any_known_error_is_shown_by_its_end(tmp_path: Path) -> No
     assert error.details[0] == "line 80" and error.details[-1] == "line 99"
     error = refusal(tmp_path, project, "/x/a.c:1: fatal error: TensorFlowLite.h: No such file or directory")
     assert "tflite-micro-arduino-examples" in error.hint
+    error = refusal(
+        tmp_path, project, "ERROR: tool riscv32-esp-elf has no installed versions. Please run 'install'"
+    )
+    assert "install.sh" in error.hint and "riscv32-esp-elf" in error.details[0]

@@ -38,9 +38,10 @@ _INSTALLED: Final = "~/.espressif/tools/eim_idf.json"
 _VERSION_PART: Final = re.compile(r"set\(IDF_VERSION_(MAJOR|MINOR|PATCH) (\d+)\)")
 _NEEDED: Final = re.compile(r"ESP-IDF (\d+(?:\.\d+)+)")
 _COMPONENT: Final = re.compile(r"^  ([\w./-]+):$|^    version: ['\"]?([\w.~+-]+)", re.MULTILINE)
-# export.sh is for a shell. Its arguments would be taken for those of this script, so they are put aside.
+# export.sh is for a shell that reads it. It would take this script's arguments for its own, so they are put aside, and
+# looks whether the shell was called by its own name, which is why it is not $0.
 _ENTER: Final = (
-    'script="$0"; arguments=("$@"); set --; . "$script" >/dev/null && exec'
+    'script="$1"; shift; arguments=("$@"); set --; . "$script" && exec'
     ' "${IDF_PYTHON_ENV_PATH:+$IDF_PYTHON_ENV_PATH/bin/}python" "$IDF_PATH/tools/idf.py" "${arguments[@]}"'
 )
 _LOCK_FILE: Final = "dependencies.lock"
@@ -97,7 +98,9 @@ def _is_idf(path: Path) -> bool:
 
 
 def _entered(path: Path, script: Path) -> Idf:
-    return Idf(path, (shutil.which("bash") or "bash", "-c", _ENTER, str(script)), idf_version(path))
+    return Idf(
+        path, (shutil.which("bash") or "bash", "-c", _ENTER, "edgekit", str(script)), idf_version(path)
+    )
 
 
 def _installed() -> Iterator[tuple[Path, Path]]:
