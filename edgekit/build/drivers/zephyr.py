@@ -95,7 +95,8 @@ class Zephyr:
         return Plan(
             commands=(tuple(build),),
             tools={"west": west.version, "zephyr": version, **_toolchain()},
-            environment={BASE_VARIABLE: str(base.resolve())},
+            # Not resolved: west finds the workspace by the folders that this one is said to lie in.
+            environment={BASE_VARIABLE: str(base.absolute())},
         )
 
     def products(self, request: Request) -> Products:
@@ -138,7 +139,7 @@ def _pinned(folder: Path) -> str:
 
 
 def _check_tflm(request: Request, base: Path) -> None:
-    workspace = base.resolve().parent
+    workspace = base.absolute().parent
     if request.project.engine == "tflm" and not any((workspace / name).is_dir() for name in _TFLM):
         raise TaskError(
             f"The workspace {workspace} has no TFLite Micro.",
