@@ -106,7 +106,7 @@ if sys.argv[1:] == ["version"]:
     sys.exit()
 if sys.argv[1:3] == ["core", "list"]:
     cores = json.loads(os.environ.get("FAKE_CORES", '[{"id": "arduino:mbed_nano", "installed_version": "4.2.1"}]'))
-    print(json.dumps({"platforms": cores}))
+    print(json.dumps({"platforms": cores or None}))
     sys.exit()
 record()
 fail()

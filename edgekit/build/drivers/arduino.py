@@ -94,8 +94,8 @@ def core_version(cli: Tool, core: str) -> str:
             check=False,
         )
         document = json.loads(done.stdout)
-        platforms = document.get("platforms", []) if isinstance(document, dict) else document
-        installed = {str(entry["id"]): str(entry["installed_version"]) for entry in platforms}
+        platforms = document.get("platforms") if isinstance(document, dict) else document
+        installed = {str(entry["id"]): str(entry["installed_version"]) for entry in platforms or ()}
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TaskError(
             "arduino-cli does not say which cores are installed.", f"Try `{cli.path} core list`: {error}."
