@@ -271,10 +271,11 @@ def check_version(info: ToolInfo, version: str, minimum: str = "") -> None:
 
 def older(version: str, minimum: str) -> bool:
     """Return whether ``version`` is below ``minimum``, number by number; what is no number is not."""
-    have, least = _numbers(version), _numbers(minimum)
+    have, least = version_key(version), version_key(minimum)
     return bool(have) and have < least
 
 
-def _numbers(text: str) -> list[int]:
+def version_key(text: str) -> list[int]:
+    """Return the numbers of the first version in ``text``, to sort by; none if it has none."""
     found = _NUMBER.search(text)
     return [int(part) for part in found[0].split(".")] if found else []

@@ -199,8 +199,10 @@ def test_esp_idf_is_found_in_each_of_its_places(
         document = {"idfInstalled": entries, "idfSelectedId": "b", "version": "1.0"}
         (script.parent / "eim_idf.json").write_text(json.dumps(document))
     else:
-        fake_tools.make_idf(tmp_path / "home/esp/v5.1/esp-idf", "5.1.0")
-        fake_tools.make_idf(tmp_path / "home/esp/v5.4.1/esp-idf")
+        # The newest by number, not by name.
+        fake_tools.make_idf(tmp_path / "home/esp/v5.10/esp-idf", "5.4.1")
+        fake_tools.make_idf(tmp_path / "home/esp/v5.2/esp-idf", "5.2.3")
+        fake_tools.make_idf(tmp_path / "home/esp/v5.3/esp-idf", "5.3.0")
     folder = project("esp_idf", tmp_path, tiny_model, monkeypatch)
     assert built(folder)["tools"]["esp-idf"] == "5.4.1"
 

@@ -19,7 +19,7 @@ from edgekit.boards.catalog import get_board
 from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm
 from edgekit.build.drivers.products import flash_file, nothing_left, read_json
 from edgekit.build.record import OUT_FOLDER, FlashFile
-from edgekit.build.tools import TOOLS, check_version, missing
+from edgekit.build.tools import TOOLS, check_version, missing, version_key
 from edgekit.codegen.record import FirmwareProject
 from edgekit.errors import InputError
 
@@ -118,7 +118,7 @@ def _placed() -> Iterator[tuple[Path, Path]]:
     for place in _PLACES:
         pattern = Path(place).expanduser()
         found = pattern.parent.parent.glob("*/esp-idf") if "*" in place else [pattern]
-        for path in sorted(found, reverse=True):
+        for path in sorted(found, key=lambda path: version_key(idf_version(path)), reverse=True):
             yield path, path / "export.sh"
 
 

@@ -19,7 +19,7 @@ from edgekit.build.process import Tool, version_line
 from edgekit.build.record import TflmRecord
 from edgekit.build.tflm import find_tflm, folder_commit
 from edgekit.build.toolchain import find_program
-from edgekit.build.tools import TOOLS, check_version, missing, need_tool
+from edgekit.build.tools import TOOLS, check_version, missing, need_tool, version_key
 from edgekit.errors import InputError, TaskError
 from edgekit.files import file_sha256
 
@@ -65,7 +65,8 @@ def has_usb(path: Path) -> bool:
 
 
 def _placed() -> Iterator[Path]:
-    yield from sorted(Path(_EXTENSION).expanduser().glob("*"), reverse=True)
+    found = Path(_EXTENSION).expanduser().glob("*")
+    yield from sorted(found, key=lambda path: version_key(pico_sdk_version(path)), reverse=True)
     yield from (Path(place).expanduser() for place in _PLACES)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm
 from edgekit.build.drivers.products import beside, only_elf
 from edgekit.build.record import OUT_FOLDER
-from edgekit.build.tools import TOOLS, check_version, missing, need_tool
+from edgekit.build.tools import TOOLS, check_version, missing, need_tool, version_key
 from edgekit.errors import TaskError
 
 BASE_VARIABLE: Final = "ZEPHYR_BASE"
@@ -63,7 +63,8 @@ def other_toolchain() -> str:
 
 def _sdk_places() -> Iterator[Path]:
     for place in _SDK_PLACES:
-        yield from sorted(Path(place).expanduser().glob("zephyr-sdk-*"), reverse=True)
+        found = Path(place).expanduser().glob("zephyr-sdk-*")
+        yield from sorted(found, key=lambda path: version_key(path.name), reverse=True)
 
 
 class Zephyr:
