@@ -27,6 +27,7 @@ from edgekit.boards.kernels import Engine
 from edgekit.boards.profile import Framework
 from edgekit.cli.main import run as edgekit
 from edgekit.codegen.frameworks import FRAMEWORKS
+from edgekit.codegen.record import load_project
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny.tflite"
 ENGINES: tuple[Engine, ...] = ("aot", "tflm")
@@ -66,9 +67,13 @@ def test_a_zephyr_project_configures_and_compiles(board: str, engine: Engine, tm
         # Zephyr's module does not compile with the macro, and one side alone would take other structs for the same.
         commands = (build / "build.ninja").read_text()
         assert "-DNDEBUG" in commands and "TF_LITE_STATIC_MEMORY" not in commands
-        symbols = run_text("arm-none-eabi-nm", *build.rglob("ek_engine_tflm.cc.obj"))
+        symbols = run_text("arm-none-eabi-nm", "-S", *build.rglob("ek_engine_tflm.cc.obj"))
         assert "T __wrap_DebugLog" in symbols and "T __wrap_DebugVsnprintf" in symbols
         assert not re.search(r"[TU] DebugLog", symbols)
+        # 12 bytes more for each of the model's operators, 32 for each of 16 tensors.
+        arena = re.search(r" ([0-9a-f]+) B ek_arena$", symbols, re.MULTILINE)
+        assert arena is not None
+        assert int(arena[1], 16) == load_project(folder).arena_bytes + 12 * 6 + 32 * 16
 
 
 def test_what_is_wrong_in_a_source_stops_the_compilation(tmp_path: Path) -> None:
