@@ -53,9 +53,13 @@ _STM32_BUFFER: Final = ("SERIAL_RX_BUFFER_SIZE=1024",)
 
 ARDUINO_BOARDS: Final[Mapping[str, ArduinoBoard]] = {
     "nano33ble": ArduinoBoard("arduino:mbed_nano:nano33ble", tflm=True),
-    "esp32": ArduinoBoard("esp32:esp32:esp32", receive_buffer=True),
-    "esp32s3": ArduinoBoard("esp32:esp32:esp32s3:CDCOnBoot=cdc", receive_buffer=True),
-    "esp32c3": ArduinoBoard("esp32:esp32:esp32c3:CDCOnBoot=cdc", receive_buffer=True),
+    "esp32": ArduinoBoard("esp32:esp32:esp32:PartitionScheme=huge_app", receive_buffer=True),
+    "esp32s3": ArduinoBoard(
+        "esp32:esp32:esp32s3:CDCOnBoot=cdc,PartitionScheme=huge_app", receive_buffer=True
+    ),
+    "esp32c3": ArduinoBoard(
+        "esp32:esp32:esp32c3:CDCOnBoot=cdc,PartitionScheme=huge_app", receive_buffer=True
+    ),
     "rp2040": ArduinoBoard("rp2040:rp2040:rpipico:opt=Optimize2"),
     "rp2350": ArduinoBoard("rp2040:rp2040:rpipico2:opt=Optimize2"),
     "teensy41": ArduinoBoard("teensy:avr:teensy41:usb=serial,speed=600,opt=o2std"),
@@ -72,7 +76,7 @@ ARDUINO_BOARDS: Final[Mapping[str, ArduinoBoard]] = {
         "STMicroelectronics:stm32:Disco:pnum=DISCO_F746NG,opt=o2std", macros=_STM32_BUFFER
     ),
 }
-"""By board profile. From the boards.txt of each core."""
+"""By board profile. From each core's boards.txt; an ESP32's usual slot of 1.3 MB is less than what its limit allows."""
 
 
 def supports(board: BoardProfile, engine: Engine) -> bool:

@@ -47,13 +47,15 @@ class PlatformioBoard:
 
 _ESP32: Final = "platformio/espressif32@6.13.0"
 _STM32: Final = "platformio/ststm32@19.6.0"
+# With 4 MB of flash: the usual table has two slots of 1.3 MB, and the limit of the board is larger.
+_LARGE_APP: Final = ("board_build.partitions = huge_app.csv",)
 # Serial is the chip's USB-serial-JTAG, not its first UART.
 _USB_SERIAL: Final = ("-DARDUINO_USB_MODE=1", "-DARDUINO_USB_CDC_ON_BOOT=1")
 
 PLATFORMIO_BOARDS: Final[Mapping[str, PlatformioBoard]] = {
-    "esp32": PlatformioBoard(_ESP32, "esp32dev"),
+    "esp32": PlatformioBoard(_ESP32, "esp32dev", _LARGE_APP),
     "esp32s3": PlatformioBoard(_ESP32, "esp32-s3-devkitc-1", flags=_USB_SERIAL),
-    "esp32c3": PlatformioBoard(_ESP32, "esp32-c3-devkitm-1", flags=_USB_SERIAL),
+    "esp32c3": PlatformioBoard(_ESP32, "esp32-c3-devkitm-1", _LARGE_APP, _USB_SERIAL),
     "rp2040": PlatformioBoard(_PICO_PLATFORM, "rpipico", ("board_build.core = earlephilhower",)),
     "rp2350": PlatformioBoard(_PICO_PLATFORM, "rpipico2", ("board_build.core = earlephilhower",)),
     "nano33ble": PlatformioBoard("platformio/nordicnrf52@10.11.0", "nano33ble"),
