@@ -247,7 +247,7 @@ def test_a_flash_of_an_unknown_size_is_refused() -> None:
         region.model_copy(update={"total": 3 << 20}) if region.kind == "flash" else region
         for region in board.memory
     )
+    fields = {name: getattr(board, name) for name in BoardProfile.model_fields}
+    own = BoardProfile(**(fields | {"memory": memory}))
     with pytest.raises(InputError, match="ESP-IDF does not know"):
-        render_project(
-            replace(project_spec("esp32c3", "aot"), board=board.model_copy(update={"memory": memory}))
-        )
+        render_project(replace(project_spec("esp32c3", "aot"), board=own))
