@@ -10,15 +10,15 @@ from edgekit.boards.kernels import Engine
 from edgekit.boards.ports import PORTS
 from edgekit.build.drivers.cmake import cmake_commands
 from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm, versions
+from edgekit.build.drivers.products import flash_file, nothing_left
 from edgekit.build.process import Tool, version_line
-from edgekit.build.record import OUT_FOLDER, FlashFile
+from edgekit.build.record import OUT_FOLDER
 from edgekit.build.tflm import Tflm, find_tflm
 from edgekit.build.toolchain import find_compiler, find_cxx_compiler
 from edgekit.build.tools import need_tool
 from edgekit.codegen.frameworks.bare_metal import CMAKE_FILE, TOOLCHAIN_FILE
 from edgekit.codegen.record import FirmwareProject
 from edgekit.errors import TaskError
-from edgekit.files import file_sha256
 
 IMAGE_FILE: Final = f"{OUT_FOLDER}/firmware.elf"
 _TIMEOUT_S: Final = 600.0
@@ -54,9 +54,16 @@ class BareMetal:
         )
 
     def products(self, request: Request) -> Products:
-        """Return the image."""
-        digest = file_sha256(request.folder / IMAGE_FILE)
-        return Products(IMAGE_FILE, (FlashFile(kind="elf", file=IMAGE_FILE, address=None, sha256=digest),))
+        """Return the image.
+
+        Raises
+        ------
+        TaskError
+            If it is not there.
+        """
+        if not (request.folder / IMAGE_FILE).is_file():
+            raise nothing_left(request.folder, f"no {IMAGE_FILE}")
+        return Products(IMAGE_FILE, (flash_file(request.folder, request.folder / IMAGE_FILE),))
 
 
 def _core_of(project: FirmwareProject) -> Core:
