@@ -75,7 +75,7 @@ def find_compiler(core: Core) -> Path:
     TaskError
         If it is not installed; the hint names the packages.
     """
-    return find_program(core.compiler)
+    return find_gcc(core.compiler, core.name)
 
 
 def find_cxx_compiler(core: Core) -> Path:
@@ -86,11 +86,13 @@ def find_cxx_compiler(core: Core) -> Path:
     TaskError
         If either is not installed; the hint names the packages.
     """
-    return find_program(core.compiler, cxx=True)
+    return find_gcc(core.compiler, core.name, cxx=True)
 
 
-def find_program(compiler: Compiler, *, cxx: bool = False) -> Path:
+def find_gcc(compiler: Compiler, target: str, *, cxx: bool = False) -> Path:
     """Return the C compiler of a package, or with ``cxx`` the C++ compiler, having looked for its library.
+
+    ``target`` is what it is needed for, for people.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def find_program(compiler: Compiler, *, cxx: bool = False) -> Path:
     program = compiler.cxx if cxx else compiler.program
     found = shutil.which(program)
     if found is None:
-        raise _missing(compiler, f"{'C++ ' if cxx else ''}compiler {program}", packages)
+        raise _missing(compiler, f"{'C++ ' if cxx else ''}compiler for {target}, {program},", packages)
     if cxx and not _has_file(Path(found), _CXX_LIBRARY):
         raise _missing(compiler, f"C++ library of {program}", packages)
     return Path(found)

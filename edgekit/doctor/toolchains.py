@@ -12,7 +12,7 @@ from edgekit.build.drivers.esp_idf import IDF_MINIMUM, find_idf, needed_idf
 from edgekit.build.drivers.pico_sdk import find_pico_sdk, has_usb, pico_sdk_version
 from edgekit.build.drivers.zephyr import find_zephyr, find_zephyr_sdk, other_toolchain, zephyr_version
 from edgekit.build.process import version_line
-from edgekit.build.toolchain import find_program
+from edgekit.build.toolchain import find_gcc
 from edgekit.build.tools import TOOLS, need_tool, older
 from edgekit.doctor.finding import Finding, note, ok, problem
 from edgekit.errors import TaskError
@@ -101,7 +101,7 @@ def _sdk(name: str, path: Path | None, version: str, minimum: str = "") -> Findi
 
 
 def _compiler(*, cxx: bool = False) -> Finding:
-    return _found(lambda: find_program(COMPILERS["arm"], cxx=cxx), COMPILERS["arm"].program)
+    return _found(lambda: find_gcc(COMPILERS["arm"], "Arm", cxx=cxx), COMPILERS["arm"].program)
 
 
 def _found(find: Callable[[], Path], name: str) -> Finding:
@@ -119,7 +119,7 @@ def _bare_metal(board: BoardProfile | None) -> list[Finding]:
     return [
         check_tool("cmake"),
         check_tool("ninja"),
-        _found(lambda: find_program(compiler), compiler.program),
+        _found(lambda: find_gcc(compiler, board.core if board is not None else "Arm"), compiler.program),
     ]
 
 

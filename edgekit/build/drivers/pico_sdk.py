@@ -18,7 +18,7 @@ from edgekit.build.drivers.products import beside, only_elf
 from edgekit.build.process import Tool, version_line
 from edgekit.build.record import TflmRecord
 from edgekit.build.tflm import find_tflm, folder_commit
-from edgekit.build.toolchain import find_program
+from edgekit.build.toolchain import find_gcc
 from edgekit.build.tools import TOOLS, check_version, missing, need_tool, version_key
 from edgekit.errors import InputError, TaskError
 from edgekit.files import file_sha256
@@ -119,7 +119,7 @@ def _compiler() -> Path:
     folder = os.environ.get(TOOLCHAIN_VARIABLE)
     places = f"{folder}{os.pathsep}{Path(folder, 'bin')}" if folder else ""
     named = shutil.which(COMPILERS["arm"].cxx, path=places) if places else None
-    return Path(named) if named else find_program(COMPILERS["arm"], cxx=True)
+    return Path(named) if named else find_gcc(COMPILERS["arm"], "the RP2040 and the RP2350", cxx=True)
 
 
 def _check_usb(folder: Path, sdk: Path) -> None:
