@@ -6,6 +6,7 @@ the scratch is shown apart: ``total = head + scratch + tail``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -13,12 +14,13 @@ from edgekit.boards.kernels import KernelLibrary
 from edgekit.boards.profile import BoardProfile
 from edgekit.memory.greedy import MemoryPlan, plan_greedy
 from edgekit.memory.known_ops import unknown_ops
-from edgekit.memory.lifetimes import align, head_buffers
+from edgekit.memory.lifetimes import ScratchRequest, align, head_buffers
 from edgekit.memory.releases import TFLM_WHEEL, VERIFIED_RELEASE, Abi, TflmRelease
 from edgekit.memory.scratch import scratch_requests
 from edgekit.memory.tail import tail_bytes
 from edgekit.memory.working import least_arena
 from edgekit.tflite.graph import Graph
+from edgekit.tflite.offline import ONLINE, offline_offsets
 
 _ABI_OF_CORE: Final[tuple[tuple[str, Abi], ...]] = (
     ("cortex-m", "arm32"),
@@ -84,11 +86,10 @@ def predict_wheel_arena(graph: Graph) -> Arena:
 
 
 def tflm_arena(graph: Graph, kernels: KernelLibrary, abi: Abi, release: TflmRelease) -> Arena:
-    """Return the arena of TFLite Micro ``release`` on a target of ``abi``."""
+    """Return the arena of TFLite Micro ``release`` on a target of ``abi``; a plan in the model is obeyed."""
     scratch = scratch_requests(graph, kernels, abi, release)
-    buffers = head_buffers(graph, scratch)
-    plan = plan_greedy(buffers)
-    head = plan_greedy(buffers[: -len(scratch)]).peak if scratch else plan.peak
+    plan = tflm_plan(graph, scratch)
+    head = tflm_plan(graph, ()).peak if scratch else plan.peak
     tail = tail_bytes(graph, kernels, abi, len(scratch), release)
     known = graph.subgraphs == 1 and not unknown_ops(graph, kernels, release)
     required = max(
@@ -96,6 +97,20 @@ def tflm_arena(graph: Graph, kernels: KernelLibrary, abi: Abi, release: TflmRele
         least_arena(graph, scratch, tail.planning, abi, release),
     )
     return Arena(head, plan.peak - head, tail.total, required, plan, "exact" if known else "estimated")
+
+
+def tflm_plan(graph: Graph, scratch: Sequence[ScratchRequest]) -> MemoryPlan:
+    """Return where TFLite Micro puts the tensors of ``graph`` and the kernels' ``scratch``.
+
+    A plan that it would not load counts as none.
+    """
+    buffers = head_buffers(graph, scratch)
+    try:
+        offsets = offline_offsets(graph) or ()
+    except ValueError:
+        offsets = ()
+    planned = {k: offsets[b.tensor] for k, b in enumerate(buffers) if offsets and b.tensor >= 0}
+    return plan_greedy(buffers, {k: offset for k, offset in planned.items() if offset != ONLINE})
 
 
 def abi_of_core(core: str) -> Abi:

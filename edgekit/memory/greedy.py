@@ -8,10 +8,14 @@ from the tail and then sorts it stably. A planner that keeps forward order on ti
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from edgekit.memory.lifetimes import Buffer
+
+_NONE_FIXED: Final[Mapping[int, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,27 @@ class MemoryPlan:
         return max((o + b.size for o, b in zip(self.offsets, self.buffers, strict=True)), default=0)
 
 
-def plan_greedy(buffers: Sequence[Buffer]) -> MemoryPlan:
-    """Return the plan that TFLite Micro's default planner makes for ``buffers``, given in its order."""
-    order = sorted(reversed(range(len(buffers))), key=lambda i: -buffers[i].size)
+def plan_greedy(buffers: Sequence[Buffer], fixed: Mapping[int, int] = _NONE_FIXED) -> MemoryPlan:
+    """Return the plan that TFLite Micro's default planner makes for ``buffers``, given in its order.
+
+    Parameters
+    ----------
+    buffers:
+        What is to be placed.
+    fixed:
+        Index of a buffer to its offset, for those that a plan in the model places (:mod:`edgekit.tflite.offline`).
+        They come first, where they are wanted, and the others go into the gaps that they leave.
+    """
+    largest_first = sorted(reversed(range(len(buffers))), key=lambda i: -buffers[i].size)
+    order = [*sorted(fixed), *(i for i in largest_first if i not in fixed)]
     offsets = [0] * len(buffers)
     placed_offsets: list[int] = []
     placed: list[tuple[int, int, int, int]] = []  # offset, end, first, last; in address order
     for index in order:
         buffer = buffers[index]
         first, last, size = buffer.first, buffer.last, buffer.size
-        offset = 0
-        for other_offset, other_end, other_first, other_last in placed:
+        offset = fixed.get(index, 0)
+        for other_offset, other_end, other_first, other_last in () if index in fixed else placed:
             if other_first > last or first > other_last:
                 continue
             if other_offset - offset >= size:

@@ -21,18 +21,30 @@ class Overlap:
     lead:
         Bytes. The two may share memory where ``offset[input] - offset[output] >= lead``. It may be negative: the
         output may then begin above the start of the input. At ``-(bytes of the input)`` nothing binds the two.
+    only:
+        Whether they may share memory at exactly ``lead`` alone, as for a copy that does nothing in place.
     """
 
     input: int
     output: int
     lead: int
+    only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The beginning of a buffer that nobody reads any more: ``nbytes`` from ``time`` on, though the rest is alive."""
+
+    buffer: int
+    time: int
+    nbytes: int
 
 
 Leads = Mapping[tuple[int, int], int]
 """Safe lead of (input, output), a multiple of the alignment, at most the output's size (which is no overlap)."""
 
 
-def grid_leads(buffers: Sequence[Buffer], overlaps: Iterable[Overlap]) -> Leads:
+def grid_leads(buffers: Sequence[Buffer], overlaps: Iterable[Overlap]) -> dict[tuple[int, int], int]:
     """Return the leads of ``overlaps`` rounded up to the alignment; of several for one pair the largest holds.
 
     Raises
@@ -51,13 +63,31 @@ def grid_leads(buffers: Sequence[Buffer], overlaps: Iterable[Overlap]) -> Leads:
     return leads
 
 
+def prefix_leads(buffers: Sequence[Buffer], dead: Iterable[Dead]) -> dict[tuple[int, int], int]:
+    """Return the leads that follow from what is ``dead`` of buffers when others are born.
+
+    A buffer of n bytes may end where d dead bytes of another end: that other's offset is at least n - d above its own.
+    """
+    leads: dict[tuple[int, int], int] = {}
+    for part in dead:
+        whole, free = buffers[part.buffer], part.nbytes // ALIGNMENT * ALIGNMENT
+        for index, born in enumerate(buffers):
+            if index != part.buffer and part.time <= born.first <= whole.last and free:
+                pair = (part.buffer, index)
+                lead = align(born.size) - free
+                leads[pair] = min(lead, leads.get(pair, lead))
+    return leads
+
+
 def least_union(dies: int, born: int, lead: int) -> int:
     """Return the bytes that an input of ``dies`` and an output of ``born`` bytes take at least, placed ideally."""
     return min(dies + born, max(born, max(lead, 0) + dies))
 
 
-def least_peak(buffers: Sequence[Buffer], leads: Leads) -> int:
+def least_peak(buffers: Sequence[Buffer], leads: Leads, dead: Sequence[Dead] = ()) -> int:
     """Return bytes that no plan can stay below: at every time, what is alive then, overlapped as far as allowed.
+
+    ``leads`` are those of operators; what is ``dead`` of a buffer does not count.
 
     It is reached for a chain without overlap, and by the single operator in any case; leads of successive operators
     can ask for more.
@@ -67,6 +97,11 @@ def least_peak(buffers: Sequence[Buffer], leads: Leads) -> int:
     times = {buffer.first for buffer in buffers}
     for time in times:
         live[time] = sum(align(b.size) for b in buffers if b.first <= time <= b.last)
+        gone: dict[int, int] = defaultdict(int)
+        for part in dead:
+            if part.time <= time <= buffers[part.buffer].last:
+                gone[part.buffer] = max(gone[part.buffer], part.nbytes // ALIGNMENT * ALIGNMENT)
+        live[time] -= sum(gone.values())
     of_output: dict[int, int] = defaultdict(int)
     for (dies, born), lead in leads.items():
         one, other = align(buffers[dies].size), align(buffers[born].size)

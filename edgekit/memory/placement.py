@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from edgekit.memory.lifetimes import ALIGNMENT, Buffer, align, live_bytes
-from edgekit.memory.overlap import Leads, least_peak, pair_rules
+from edgekit.memory.overlap import Leads, pair_rules
 
 _STEPS: Final = 1500
 """Buffers that the search within one arena places before it gives up."""
@@ -35,13 +35,13 @@ class Placement:
         Its bytes.
     """
 
-    def __init__(self, buffers: Sequence[Buffer], leads: Leads, start: Sequence[int]) -> None:
+    def __init__(self, buffers: Sequence[Buffer], leads: Leads, start: Sequence[int], bound: int) -> None:
         """Begin with the plan ``start``; the sizes of ``buffers`` are multiples of the alignment."""
         self._buffers = tuple(buffers)
         self._sizes = [buffer.size for buffer in buffers]
         self._rules = pair_rules(buffers, leads)
         self._margins = [self._brief_beside(index) for index in range(len(buffers))]
-        self.bound = least_peak(buffers, leads)
+        self.bound = bound
         self.offsets: Sequence[int] = start
         self.peak = self._end(start)
 

@@ -12,14 +12,16 @@ from dataclasses import replace
 from edgekit.memory.chain import find_chain, plan_chain
 from edgekit.memory.greedy import MemoryPlan, plan_greedy
 from edgekit.memory.lifetimes import Buffer, align
-from edgekit.memory.overlap import Leads, Overlap, grid_leads, least_peak
+from edgekit.memory.overlap import Dead, Leads, Overlap, grid_leads, least_peak, prefix_leads
 from edgekit.memory.placement import Placement
 from edgekit.memory.plan_check import check_plan
 
-__all__ = ["Overlap", "check_plan", "plan_lower_bound", "plan_static"]
+__all__ = ["Dead", "Overlap", "check_plan", "plan_lower_bound", "plan_static"]
 
 
-def plan_static(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> MemoryPlan:
+def plan_static(
+    buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = (), dead: Sequence[Dead] = ()
+) -> MemoryPlan:
     """Return the least plan that can be found for ``buffers``; offsets are multiples of 16.
 
     Parameters
@@ -28,6 +30,8 @@ def plan_static(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> 
         What is to be placed; sizes count rounded up to 16.
     overlaps:
         Inputs that outputs may grow into. Scratch is in none of them.
+    dead:
+        Parts of buffers that others may lie in.
 
     Returns
     -------
@@ -41,6 +45,8 @@ def plan_static(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> 
         If an overlap is between buffers that do not meet in one operator.
     """
     leads = grid_leads(buffers, overlaps)
+    for pair, lead in prefix_leads(buffers, dead).items():
+        leads[pair] = min(lead, leads.get(pair, lead))
     aligned = [b if b.size == align(b.size) else replace(b, size=align(b.size)) for b in buffers]
     offsets = [0] * len(buffers)
     exact = True
@@ -50,7 +56,14 @@ def plan_static(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> 
         part_leads = {(place[i], place[o]): lead for (i, o), lead in leads.items() if i in place}
         chain = find_chain(part, part_leads)
         exact = exact and chain is not None
-        for index, offset in enumerate(plan_chain(chain) if chain else _plan_graph(part, part_leads)):
+        bound = 0
+        if chain is None:
+            met = [
+                replace(o, input=place[o.input], output=place[o.output]) for o in overlaps if o.input in place
+            ]
+            gone = [replace(d, buffer=place[d.buffer]) for d in dead if d.buffer in place]
+            bound = least_peak(part, grid_leads(part, met), gone)
+        for index, offset in enumerate(plan_chain(chain) if chain else _plan_graph(part, part_leads, bound)):
             offsets[members[index]] = offset
     if not exact:
         # Its peak depends on the order of ties, so that it is made in the order given.
@@ -60,9 +73,11 @@ def plan_static(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> 
     return MemoryPlan(tuple(buffers), tuple(offsets))
 
 
-def plan_lower_bound(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> int:
-    """Return bytes that no plan of ``buffers`` with ``overlaps`` can be below."""
-    return least_peak(buffers, grid_leads(buffers, overlaps))
+def plan_lower_bound(
+    buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = (), dead: Sequence[Dead] = ()
+) -> int:
+    """Return bytes that no plan of ``buffers`` with ``overlaps`` and ``dead`` parts can be below."""
+    return least_peak(buffers, grid_leads(buffers, overlaps), dead)
 
 
 def _components(buffers: Sequence[Buffer]) -> list[list[int]]:
@@ -83,9 +98,11 @@ def _rank(buffer: Buffer) -> tuple[int, ...]:
     return (buffer.first, buffer.last, -buffer.size, buffer.tensor, buffer.op)
 
 
-def _plan_graph(buffers: Sequence[Buffer], leads: Leads) -> Sequence[int]:
+def _plan_graph(buffers: Sequence[Buffer], leads: Leads, bound: int) -> Sequence[int]:
     """Return offsets for a graph that is no chain; with overlap, never more than without."""
-    start = _plan_graph(buffers, {}) if leads else plan_greedy(buffers).offsets
-    placement = Placement(buffers, leads, start)
+    start: Sequence[int] = plan_greedy(buffers).offsets
+    if leads:
+        start = _plan_graph(buffers, {}, least_peak(buffers, {}))
+    placement = Placement(buffers, leads, start, bound)
     placement.search()
     return placement.offsets

@@ -37,13 +37,21 @@ def slim(model: bytes) -> bytes:
 
 def understood(graph: Graph) -> bool:
     """Return whether edgekit knows everything that this graph says, so that it may write it anew."""
-    return (
-        graph.subgraphs == 1
-        and set(graph.op_kinds) <= OPTION_TABLES.keys() | PLAIN_OPS
-        and set(graph.metadata) <= _DROPPED_METADATA
-        and not any(tensor.dynamic or tensor.variable or tensor.opaque for tensor in graph.tensors)
-        and all(tensor.data is not None for tensor in graph.tensors if tensor.constant)
-    )
+    return obstacle(graph) is None and set(graph.metadata) <= _DROPPED_METADATA
+
+
+def obstacle(graph: Graph) -> str | None:
+    """Return what of ``graph`` edgekit does not understand, metadata apart, or ``None``: then it may write it anew."""
+    unknown = sorted({op.label for op in graph.ops if op.kind not in OPTION_TABLES.keys() | PLAIN_OPS})
+    odd = [t.index for t in graph.tensors if t.dynamic or t.variable or t.opaque]
+    without = [t.index for t in graph.tensors if t.constant and t.data is None]
+    if graph.subgraphs != 1:
+        return f"it has {graph.subgraphs} subgraphs"
+    if unknown:
+        return f"it has operators whose options edgekit does not know ({', '.join(unknown)})"
+    if odd:
+        return f"tensor {odd[0]} is dynamic, variable, sparse or quantized in a way of its own"
+    return f"the values of tensor {without[0]} are of a type that edgekit does not know" if without else None
 
 
 def slim_graph(graph: Graph) -> Graph:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgekit.aot.kernels.geometry import Kernel, Shape, Window
-from edgekit.aot.kernels.lead import largest_distance
+from edgekit.memory.lead import largest_distance
 from edgekit.memory.lifetimes import align
 
 _LOCAL_SCRATCH: Final = 64

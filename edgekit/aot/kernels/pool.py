@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekit.aot.kernels.geometry import Kernel, Shape, Window
-from edgekit.aot.kernels.lead import largest_distance
+from edgekit.memory.lead import largest_distance
 
 
 @dataclass(frozen=True, slots=True)
