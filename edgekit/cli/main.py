@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "convert": "Quantize a Keras model or a float .tflite to int8.",
     "export": "Write the firmware sources for a finished int8 .tflite.",
     "inspect": "Show what a .tflite needs: operators, arena, flash, and whether it fits a board.",
+    "plan": "Write a .tflite anew with a memory plan: the same outputs in a smaller arena.",
     "models": "List the MobileNet family with Mult-Adds and parameters.",
     "boards": "List the boards, or show one with its sources.",
 }

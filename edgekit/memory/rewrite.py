@@ -1,20 +1,96 @@
-"""A .tflite written anew with a memory plan in it; the same outputs bit for bit."""
+"""A graph with the least arena that a plan gives it, to be written into a .tflite: the same outputs bit for bit."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from edgekit.boards.kernels import KernelLibrary
 from edgekit.errors import InputError
+from edgekit.memory.arena import Arena, tflm_arena
+from edgekit.memory.band_choice import BandChoice, with_bands
 from edgekit.memory.fold_pad import fold_pads
+from edgekit.memory.plans import Plan, plan_name, with_plan
+from edgekit.memory.releases import VERIFIED_RELEASE, Abi, TflmRelease
 from edgekit.tflite.graph import Graph
+from edgekit.tflite.offline import with_offsets
 from edgekit.tflite.slim import obstacle, slim_graph
 
 
-def prepare(graph: Graph) -> Graph:
-    """Return ``graph`` as it is planned: PADs folded into convolutions, without tensors that no operator uses.
+@dataclass(frozen=True)
+class Planned:
+    """A graph with its plan.
 
-    Metadata stays. Names, descriptions and signatures are no part of a graph; a plan is one of the old tensors and
-    goes as well when it is written anew.
+    Attributes
+    ----------
+    graph:
+        With the plan in its metadata, unless TFLite Micro's own is as good.
+    plan:
+        What came of it: ``greedy`` where nothing asked for is smaller than TFLite Micro's own plan.
+    arena:
+        Its arena.
+    bands:
+        Of ``bands``, which.
+    """
+
+    graph: Graph
+    plan: Plan
+    arena: Arena
+    bands: BandChoice | None = None
+
+
+def plan_graph(
+    graph: Graph,
+    plan: Plan,
+    kernels: KernelLibrary,
+    abi: Abi = "arm32",
+    release: TflmRelease = VERIFIED_RELEASE,
+    limit: int | None = None,
+) -> Planned:
+    """Return ``graph`` with the least arena that ``plan`` and those before it give: greedy, offline, overlap, bands.
+
+    Parameters
+    ----------
+    graph:
+        As :func:`variants` returns it, or computed.
+    kernels, abi, release:
+        What it is to run with.
+    limit:
+        Bytes of arena to stay within, with as few more Mult-Adds as possible; without it bands give the least arena.
+    """
+    whole = with_plan(graph, "overlap" if plan == "bands" else plan, kernels, abi, release)
+    arena = tflm_arena(whole, kernels, abi, release)
+    found = Planned(whole, plan_name(whole), arena)
+    if plan != "bands" or (limit is not None and arena.required <= limit):
+        return found
+    cut = with_bands(graph, kernels, abi, release, limit)
+    if cut is None or cut[1].arena >= arena.required:
+        return found
+    return Planned(cut[0], "bands", tflm_arena(cut[0], kernels, abi, release), cut[1])
+
+
+def plan_model(
+    graph: Graph,
+    plan: Plan,
+    kernels: KernelLibrary,
+    abi: Abi = "arm32",
+    release: TflmRelease = VERIFIED_RELEASE,
+) -> Planned:
+    """Return the graph of a model file as :func:`plan_graph` does, written anew; of its variants the least.
+
+    Raises
+    ------
+    InputError
+        If edgekit does not understand everything in the file.
+    """
+    found = [plan_graph(variant, plan, kernels, abi, release) for variant in variants(graph)]
+    return min(found, key=lambda planned: planned.arena.required)
+
+
+def variants(graph: Graph) -> tuple[Graph, ...]:
+    """Return ``graph`` as it may be written anew: with PADs folded into convolutions, and with them if there are any.
+
+    Without a PAD TFLite Micro's own planner can come to a larger plan, as it places the largest tensors first. Tensors
+    that no operator uses are left out, and so are names, descriptions, signatures and a plan; other metadata stays.
 
     Raises
     ------
@@ -27,4 +103,7 @@ def prepare(graph: Graph) -> Graph:
             f"The model cannot be written anew: {reason}.",
             "Use it as it is, with TFLite Micro's own plan; `edgekit inspect` shows its operators.",
         )
-    return replace(slim_graph(fold_pads(graph)), metadata=graph.metadata)
+    graph = with_offsets(graph, None)
+    folded = fold_pads(graph)
+    both = (folded,) if folded is graph else (folded, graph)
+    return tuple(replace(slim_graph(one), metadata=graph.metadata) for one in both)

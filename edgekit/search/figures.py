@@ -15,9 +15,10 @@ from edgekit.boards.profile import BoardProfile
 from edgekit.latency.estimate import estimate_latency
 from edgekit.memory.arena import Arena, predict_arena, release_margin
 from edgekit.memory.greedy import MemoryPlan
+from edgekit.memory.plans import Plan
 from edgekit.search.budget import Budget
 from edgekit.search.code_size import aot_code_bytes, code_bytes
-from edgekit.search.records import ArenaFigures, Binding, FlashFigures, LatencyFigures, LimitName, Plan
+from edgekit.search.records import ArenaFigures, Binding, FlashFigures, LatencyFigures, LimitName
 from edgekit.tflite.graph import Graph
 from edgekit.units import format_ms, format_size
 
@@ -69,7 +70,7 @@ def memory_figures(
     arena = predict_arena(graph, kernels, board.core if board else DEFAULT_CORE)
     code = code_bytes(board, kernels, graph.input.nbytes)
     flash = FlashFigures(model=file_bytes, code=code, total=file_bytes + code, basis="estimated")
-    return MemoryFigures(_tflm_arena(arena, board), flash, arena.plan)
+    return MemoryFigures(tflm_figures(arena, board), flash, arena.plan)
 
 
 def program_figures(program: Program, kernels: KernelLibrary, board: BoardProfile | None) -> MemoryFigures:
@@ -113,8 +114,8 @@ def bindings(
     )
 
 
-def _tflm_arena(arena: Arena, board: BoardProfile | None) -> ArenaFigures:
-    """Return the arena's figures with the margin for the TFLite Micro that the board's SDK ships."""
+def tflm_figures(arena: Arena, board: BoardProfile | None) -> ArenaFigures:
+    """Return an arena's figures with the margin for the TFLite Micro that the board's SDK ships."""
     return ArenaFigures(
         head=arena.head,
         tail=arena.tail,

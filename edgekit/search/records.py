@@ -9,6 +9,7 @@ from pydantic import Field
 
 from edgekit.boards.kernels import Engine, KernelLibrary
 from edgekit.documents import Document, Part
+from edgekit.memory.plans import Plan
 from edgekit.mobilenet.architecture import Arch, NetworkSpec
 
 Basis = Literal["measured", "exact", "estimated", "published", "interpolated", "extrapolated"]
@@ -18,8 +19,6 @@ EngineChoice = Literal["auto", Engine]
 """Which engines a search looks at: one, or with ``auto`` all that the board can run."""
 ENGINE_CHOICES: Final[tuple[EngineChoice, ...]] = get_args(EngineChoice)
 
-Plan = Literal["greedy", "overlap"]
-"""TFLite Micro's greedy plan, or the aot engine's static one, in which input and output may share memory."""
 LimitName = Literal["ram", "flash", "latency"]
 
 

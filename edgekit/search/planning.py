@@ -1,0 +1,169 @@
+"""The memory plans of one .tflite, and the file written anew with one of them (``edgekit.plan/1``)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from pydantic import Field
+
+from edgekit.boards.kernels import KernelLibrary
+from edgekit.boards.profile import BoardProfile
+from edgekit.documents import Document, Part
+from edgekit.errors import InputError, TaskError
+from edgekit.memory.arena import abi_of_core, predict_arena, predict_wheel_arena
+from edgekit.memory.plans import PLANS, Plan
+from edgekit.memory.rewrite import Planned, plan_model
+from edgekit.search.figures import DEFAULT_CORE, tflm_figures
+from edgekit.search.inspection import ModelEntry
+from edgekit.search.records import ArenaFigures, HostArena
+from edgekit.tflite.graph import Graph
+from edgekit.tflite.macs import graph_mult_adds
+from edgekit.tflite.reader import read_graph
+from edgekit.tflite.tflm import measure_tflm, tflm_available
+from edgekit.tflite.writer import write_model
+
+_CHECKED_INPUTS: Final = 3
+
+
+class BandFigures(Part):
+    """Bands of rows: through how many operators from the first on, and how many bands."""
+
+    operators: int
+    bands: int
+
+
+class PlanFigures(Part):
+    """What the model takes with one plan, written anew; ``gives`` is what the plan came to, ``greedy`` if no better."""
+
+    plan: Plan
+    gives: Plan
+    arena: ArenaFigures
+    file_bytes: int
+    mult_adds: int
+    operators: int
+    bands: BandFigures | None
+
+
+class PlanRecord(Document):
+    """The document of ``edgekit plan --json``.
+
+    ``before`` is the file as it was given. ``plans`` has an entry for every plan up to the one that was asked for.
+    ``written`` is the new file, ``None`` where none was asked for. ``host`` has its arena in real TFLite Micro on this
+    64-bit host, and ``outputs_compared`` the inputs for which its outputs were found to be those of the old file; both
+    are ``None`` without the tflite-micro wheel.
+    """
+
+    schema_id: Literal["edgekit.plan/1"] = Field(default="edgekit.plan/1", alias="schema")
+    model: ModelEntry
+    board: str | None
+    kernels: KernelLibrary
+    plan: Plan
+    before: ArenaFigures
+    plans: tuple[PlanFigures, ...]
+    host: HostArena | None = None
+    outputs_compared: int | None = None
+    written: ModelEntry | None = None
+
+    @property
+    def chosen(self) -> PlanFigures:
+        """The plan of the new file."""
+        return self.plans[-1]
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """The record, and the file that it is about."""
+
+    record: PlanRecord
+    content: bytes
+
+
+def plan_file(
+    model: bytes, graph: Graph, kernels: KernelLibrary, board: BoardProfile | None, plan: Plan
+) -> PlannedFile:
+    """Return what plans up to ``plan`` give for ``model``, and the file with the least of them.
+
+    Where real TFLite Micro is installed it loads and runs old and new file: the arena must be the predicted one and the
+    outputs the same bytes.
+
+    Raises
+    ------
+    InputError
+        If edgekit does not understand everything in the model, or LiteRT runs it, which has no such plan.
+    TaskError
+        If real TFLite Micro says otherwise.
+    """
+    if kernels == "xnnpack":
+        raise InputError(
+            "LiteRT on Linux allocates as it runs; there is no memory plan.", "Use another --kernels."
+        )
+    core = board.core if board else DEFAULT_CORE
+    entries = []
+    found: Planned | None = None
+    for each in PLANS[: PLANS.index(plan) + 1]:
+        planned = plan_model(graph, each, kernels, abi_of_core(core))
+        if found is None or planned.arena.required < found.arena.required:
+            found = planned
+        entries.append(_figures(each, found, board))
+    assert found is not None
+    content = write_model(found.graph)
+    host, compared = _on_host(model, graph, content)
+    return PlannedFile(
+        PlanRecord(
+            model=_entry(model),
+            board=board.name if board else None,
+            kernels=kernels,
+            plan=plan,
+            before=tflm_figures(predict_arena(graph, kernels, core), board),
+            plans=tuple(entries),
+            host=host,
+            outputs_compared=compared,
+        ),
+        content,
+    )
+
+
+def written(file: PlannedFile) -> PlanRecord:
+    """Return the record of ``file`` when it is written."""
+    return file.record.model_copy(update={"written": _entry(file.content)})
+
+
+def _entry(model: bytes) -> ModelEntry:
+    return ModelEntry(bytes=len(model), sha256=hashlib.sha256(model).hexdigest())
+
+
+def _figures(plan: Plan, planned: Planned, board: BoardProfile | None) -> PlanFigures:
+    bands = planned.bands
+    return PlanFigures(
+        plan=plan,
+        gives=planned.plan,
+        arena=tflm_figures(planned.arena, board),
+        file_bytes=len(write_model(planned.graph)),
+        mult_adds=graph_mult_adds(planned.graph),
+        operators=len(planned.graph.ops),
+        bands=BandFigures(operators=bands.depth, bands=bands.count) if bands else None,
+    )
+
+
+def _on_host(model: bytes, graph: Graph, content: bytes) -> tuple[HostArena | None, int | None]:
+    """Load and run both files in real TFLite Micro, if it is there."""
+    if not tflm_available():
+        return None, None
+    rng = np.random.default_rng(0)
+    simple = len(graph.inputs) == 1 and graph.input.dtype == "int8"
+    inputs = rng.integers(-128, 128, (_CHECKED_INPUTS, *graph.input.shape), np.int8) if simple else None
+    new = measure_tflm(content, inputs)
+    predicted = predict_wheel_arena(read_graph(content)).total
+    if inputs is not None:
+        old = measure_tflm(model, inputs)
+        assert old.outputs is not None and new.outputs is not None
+        if not np.array_equal(old.outputs, new.outputs):
+            raise TaskError(
+                "The new file does not give the outputs of the old one in TFLite Micro on this host.",
+                "Use the old file, and report this model.",
+            )
+    host = HostArena(predicted=predicted, measured=new.total)
+    return host, None if inputs is None else _CHECKED_INPUTS
