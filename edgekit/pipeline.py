@@ -22,11 +22,13 @@ from edgekit.codegen.record import ArenaRecord, BudgetRecord, ImageSizeRecord, L
 from edgekit.errors import InputError, TaskError
 from edgekit.memory.arena import predict_wheel_arena
 from edgekit.memory.lifetimes import align
+from edgekit.memory.plans import Plan
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.search.budget import Budget
 from edgekit.search.code_size import golden_count
 from edgekit.search.figures import PLAN_OF, bindings, latency_figures, memory_figures
+from edgekit.search.planning import with_plan_of
 from edgekit.search.records import (
     AccuracyFigures,
     ArenaFigures,
@@ -40,7 +42,7 @@ from edgekit.search.records import (
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.reader import read_graph
 from edgekit.tflite.tflm import measure_tflm, tflm_available
-from edgekit.tflite.writer import model_size
+from edgekit.tflite.writer import model_size, write_model
 from edgekit.training.options import OnProgress, TrainingOptions
 from edgekit.units import format_size
 
@@ -135,8 +137,11 @@ def make(record: FitRecord, board: BoardProfile, budget: Budget, work: Work, rep
         if network is None or candidate.spec != spec:
             network, spec = _build(candidate.spec, work, reporter), candidate.spec
         reporter.stage("Measuring")
-        graph = read_graph(network.quantized.model)
-        measurements = _measurements(candidate, network.quantized.model, graph)
+        model, whole = network.quantized.model, read_graph(network.quantized.model)
+        graph = with_plan_of(candidate, whole, board, budget)
+        if graph is not whole:
+            model = write_model(graph)
+        measurements = _measurements(candidate, model, graph, board, budget)
         try:
             measured = _measured(candidate, measurements, graph, board, budget)
         except InputError as error:
@@ -156,7 +161,7 @@ def make(record: FitRecord, board: BoardProfile, budget: Budget, work: Work, rep
                 " What is missing was added; please report it."
             )
         return _finish(
-            record, measured, measurements, network, graph, board, budget, work.framework, reporter
+            record, measured, measurements, network, model, graph, board, budget, work.framework, reporter
         )
     raise TaskError(
         "No candidate stays within the budget when it is measured.",
@@ -235,11 +240,13 @@ def _measured(
     )
 
 
-def _measurements(candidate: Candidate, model: bytes, graph: Graph) -> Measurements:
+def _measurements(
+    candidate: Candidate, model: bytes, graph: Graph, board: BoardProfile, budget: Budget
+) -> Measurements:
     host = None
     if candidate.engine == "tflm" and tflm_available():
         host = HostArena(predicted=predict_wheel_arena(graph).total, measured=measure_tflm(model).total)
-    predicted = model_size(network_graph(candidate.spec))
+    predicted = model_size(with_plan_of(candidate, network_graph(candidate.spec), board, budget))
     return Measurements(model_bytes=len(model), predicted_model_bytes=predicted, host_arena=host)
 
 
@@ -248,6 +255,7 @@ def _finish(
     chosen: Candidate,
     measurements: Measurements,
     network: _Network,
+    model: bytes,
     graph: Graph,
     board: BoardProfile,
     budget: Budget,
@@ -264,7 +272,7 @@ def _finish(
         }
     )
     reporter.stage("Rendering")
-    model, inputs = network.quantized.model, _real_inputs(network)
+    inputs = _real_inputs(network)
     figures = (chosen.arena, chosen.flash, chosen.latency_ms)
     files = export(
         model,
@@ -276,6 +284,7 @@ def _finish(
         inputs,
         network.labels,
         framework=framework,
+        plan=chosen.plan,
     )
     files[FIT_FILE] = final.to_json()
     return Made(final, files, training)
@@ -303,6 +312,7 @@ def export(
     labels: tuple[str, ...] = (),
     model_id: str | None = None,
     framework: Framework | None = None,
+    plan: Plan | None = None,
 ) -> dict[str, bytes | str]:
     """Return the build folder of a finished int8 model: relative path to content.
 
@@ -324,6 +334,8 @@ def export(
         What the device calls the model in the text protocol; the beginning of its SHA-256 unless given.
     framework:
         What the project is written for; the board's own unless given.
+    plan:
+        What the memory plan is called; that of the engine unless given.
 
     Raises
     ------
@@ -336,7 +348,7 @@ def export(
         board=board,
         engine=engine,
         kernels=kernels,
-        plan=PLAN_OF[engine],
+        plan=plan or PLAN_OF[engine],
         model=model,
         graph=graph,
         arena=ArenaRecord(

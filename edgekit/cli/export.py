@@ -18,6 +18,7 @@ from edgekit.cli.params import (
     framework_option,
     limit_options,
     output_option,
+    plan_option,
 )
 from edgekit.codegen.project import check_framework
 from edgekit.errors import InputError
@@ -27,6 +28,8 @@ from edgekit.report.console import stderr_console
 from edgekit.report.inspect import print_inspection
 from edgekit.search.budget import Budget
 from edgekit.search.inspection import inspect_model
+from edgekit.search.planning import plan_for_board
+from edgekit.search.records import PlanChoice
 from edgekit.tflite.interpreter import probe
 from edgekit.tflite.reader import read_graph, read_model_file
 from edgekit.tflite.support import refusal
@@ -39,6 +42,7 @@ _MAX_LABELS_BYTES = 8 * 1024**2
 @board_option(required=True)
 @engine_options
 @framework_option
+@plan_option
 @limit_options
 @click.option(
     "--labels",
@@ -60,6 +64,7 @@ def command(
     engine: Engine | None,
     kernels: KernelLibrary | None,
     framework: Framework | None,
+    plan: PlanChoice,
     ram: int | None,
     flash: int | None,
     max_latency: float | None,
@@ -78,6 +83,7 @@ def command(
     names = _read_labels(labels) if labels is not None else ()
     check_writable(output)
     budget = Budget.of_board(board, ram, flash, max_latency)
+    content, graph, planned = plan_for_board(content, graph, chosen, board, budget, plan)
     record = inspect_model(content, graph, board, chosen, budget)
     found = [problem for problem in record.problems if problem.severity == "error"]
     if found:
@@ -100,6 +106,7 @@ def command(
         labels=names,
         model_id=model_id,
         framework=framework,
+        plan=planned,
     )
     write_build(output, files)
     console = stderr_console()

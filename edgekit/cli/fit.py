@@ -22,14 +22,14 @@ from rich.progress import (
 
 from edgekit.boards.profile import BoardProfile, Framework
 from edgekit.cli.folder import write_build
-from edgekit.cli.params import board_option, framework_option, limit_options, output_option
+from edgekit.cli.params import board_option, framework_option, limit_options, output_option, plan_option
 from edgekit.errors import TaskError
 from edgekit.files import check_writable
 from edgekit.mobilenet.architecture import ARCHS, Arch
 from edgekit.report.console import stderr_console
 from edgekit.report.fit import closest, print_candidates, print_choice, unlocked
 from edgekit.search.budget import Budget
-from edgekit.search.records import ENGINE_CHOICES, EngineChoice, FitRecord
+from edgekit.search.records import ENGINE_CHOICES, EngineChoice, FitRecord, PlanChoice
 from edgekit.search.search import search
 from edgekit.search.space import GRIDS, Grid, search_space
 
@@ -61,6 +61,7 @@ _DEFAULT_CLASSES = 10
     help="What runs the model: tflm is TFLite Micro, aot edgekit's own engine of plain C99, auto the better one.",
 )
 @framework_option
+@plan_option
 @limit_options
 @click.option(
     "--classes",
@@ -98,6 +99,7 @@ def command(
     arch: Arch,
     engine: EngineChoice,
     framework: Framework | None,
+    plan: PlanChoice,
     ram: int | None,
     flash: int | None,
     max_latency: float | None,
@@ -132,7 +134,7 @@ def command(
         check_writable(output)
     with _bar(console) as bar:
         task = bar.add_task("Searching", total=len(space), info="")
-        record = search(board, budget, space, lambda done: bar.update(task, completed=done), engine)
+        record = search(board, budget, space, lambda done: bar.update(task, completed=done), engine, plan)
     print_candidates(console, record, board)
     if record.chosen is None:
         if as_json:

@@ -14,6 +14,7 @@ from edgekit.boards.catalog import get_board, load_catalog
 from edgekit.boards.kernels import AOT_KERNELS, ENGINES, KERNEL_LIBRARIES, Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import FRAMEWORK_NAMES, BoardProfile
 from edgekit.errors import EdgekitError, InputError
+from edgekit.search.records import PLAN_CHOICES
 from edgekit.units import format_ms, format_size, parse_size, parse_time_ms
 
 MAX_BYTES: Final = 1 << 40
@@ -255,6 +256,17 @@ def framework_option(command: _Command) -> _Command:
         "--framework",
         type=click.Choice([name for name in FRAMEWORK_NAMES if name != "linux"]),
         help="What the firmware's project is written for (default: the board's own, see `edgekit boards NAME`).",
+    )(command)
+
+
+def plan_option(command: _Command) -> _Command:
+    """Add ``--plan``, how far memory plans may go, as the parameter ``plan``: a ``PlanChoice``."""
+    return click.option(
+        "--plan",
+        type=click.Choice(PLAN_CHOICES),
+        default="auto",
+        show_default=True,
+        help="How far memory plans may go: greedy is TFLite Micro's own, auto as far as a network needs to fit.",
     )(command)
 
 

@@ -6,7 +6,7 @@ kernels' scratch into the gaps or on top. A plan is taken only where the arena t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, Literal, get_args
 
@@ -17,7 +17,7 @@ from edgekit.memory.overlap import Dead, Overlap
 from edgekit.memory.plan_check import check_plan
 from edgekit.memory.releases import VERIFIED_RELEASE, Abi, TflmRelease
 from edgekit.memory.scratch import scratch_requests
-from edgekit.memory.static_plan import plan_static
+from edgekit.memory.static_plan import plan_lower_bound, plan_static
 from edgekit.memory.tflm_leads import dead_parts, overlaps_of
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.offline import OFFLINE_PLAN, ONLINE, offline_offsets, with_offsets
@@ -55,22 +55,28 @@ def with_plan(
     Graph
         Without a plan where TFLite Micro's own needs no more.
     """
+    stages = plan_stages(graph, kernels, abi, release)
+    return next(found for name, found in stages if name == plan)
+
+
+def plan_stages(
+    graph: Graph, kernels: KernelLibrary, abi: Abi = "arm32", release: TflmRelease = VERIFIED_RELEASE
+) -> Iterator[tuple[TensorPlan, Graph]]:
+    """Yield what :func:`with_plan` returns for each plan in turn; the same graph where a plan brings nothing more."""
     best = with_offsets(graph, None)
-    if plan == "greedy":
-        return best
+    yield "greedy", best
     scratch = scratch_requests(graph, kernels, abi, release)
     buffers = head_buffers(graph, scratch)
-    least = tflm_plan(best, scratch).peak
     dead = dead_parts(graph, buffers)
-    candidates = [_offsets(graph, buffers, plan_static(buffers, (), dead).offsets)]
-    if plan == "overlap":
-        candidates.append(_overlapped(graph, buffers, dead, kernels))
-    for offsets in candidates:
-        found = with_offsets(graph, offsets)
-        peak = tflm_plan(found, scratch).peak
-        if peak < least:
-            best, least = found, peak
-    return best
+    least = tflm_plan(best, scratch).peak
+    for name in TENSOR_PLANS[1:]:
+        overlaps = overlaps_of(graph, buffers, kernels) if name == "overlap" else ()
+        if (name == "offline" or overlaps) and plan_lower_bound(buffers, overlaps, dead) < least:
+            found = with_offsets(graph, _planned(graph, buffers, overlaps, dead))
+            peak = tflm_plan(found, scratch).peak
+            if peak < least:
+                best, least = found, peak
+        yield name, best
 
 
 def plan_name(graph: Graph) -> TensorPlan:
@@ -106,34 +112,26 @@ def _problem(text: str) -> Problem:
     )
 
 
-def _overlapped(
-    graph: Graph, buffers: Sequence[Buffer], dead: Sequence[Dead], kernels: KernelLibrary
+def _planned(
+    graph: Graph, buffers: Sequence[Buffer], overlaps: Sequence[Overlap], dead: Sequence[Dead]
 ) -> list[int]:
-    """Return the offset of every tensor in a plan with overlap, in which a RESHAPE works in place."""
-    overlaps = overlaps_of(graph, buffers, kernels)
+    """Return the offset of every tensor, constants and scratch left to TFLite Micro; a RESHAPE works in place."""
     owner = list(range(len(buffers)))
     merged = list(buffers)
     for overlap in overlaps:
         if overlap.only:
-            root = owner[overlap.input]
+            root, output = owner[overlap.input], buffers[overlap.output]
             owner = [root if o == overlap.output else o for o in owner]
-            merged[root] = replace(
-                merged[root],
-                size=max(merged[root].size, buffers[overlap.output].size),
-                last=buffers[overlap.output].last,
-            )
-    kept = sorted(set(owner))
-    place = {index: k for k, index in enumerate(kept)}
-    shared = [Overlap(place[owner[o.input]], place[owner[o.output]], o.lead) for o in overlaps if not o.only]
-    gone = [replace(part, buffer=place[part.buffer]) for part in dead if part.buffer in place]
-    found = plan_static([merged[index] for index in kept], shared, gone)
-    return _offsets(graph, buffers, [found.offsets[place[owner[k]]] for k in range(len(buffers))])
-
-
-def _offsets(graph: Graph, buffers: Sequence[Buffer], offsets: Sequence[int]) -> list[int]:
-    """Return the offset of every tensor, constants and scratch left to TFLite Micro."""
-    of_tensor = [ONLINE] * len(graph.tensors)
-    for buffer, offset in zip(buffers, offsets, strict=True):
+            size = max(merged[root].size, output.size)
+            merged[root] = replace(merged[root], size=size, last=output.last)
+    place = {index: k for k, index in enumerate(sorted(set(owner)))}
+    found = plan_static(
+        [merged[index] for index in place],
+        [Overlap(place[owner[o.input]], place[owner[o.output]], o.lead) for o in overlaps if not o.only],
+        [replace(part, buffer=place[part.buffer]) for part in dead if part.buffer in place],
+    )
+    offsets = [ONLINE] * len(graph.tensors)
+    for index, buffer in enumerate(buffers):
         if buffer.tensor >= 0:
-            of_tensor[buffer.tensor] = offset
-    return of_tensor
+            offsets[buffer.tensor] = found.offsets[place[owner[index]]]
+    return offsets

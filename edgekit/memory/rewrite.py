@@ -74,6 +74,7 @@ def plan_model(
     kernels: KernelLibrary,
     abi: Abi = "arm32",
     release: TflmRelease = VERIFIED_RELEASE,
+    limit: int | None = None,
 ) -> Planned:
     """Return the graph of a model file as :func:`plan_graph` does, written anew; of its variants the least.
 
@@ -82,7 +83,7 @@ def plan_model(
     InputError
         If edgekit does not understand everything in the file.
     """
-    found = [plan_graph(variant, plan, kernels, abi, release) for variant in variants(graph)]
+    found = [plan_graph(variant, plan, kernels, abi, release, limit) for variant in variants(graph)]
     return min(found, key=lambda planned: planned.arena.required)
 
 

@@ -6,8 +6,8 @@ from rich.console import Console
 
 
 def stderr_console() -> Console:
-    """Return a console on stderr; a pipe gets 130 columns, so that tables are not broken."""
+    """Return a console on stderr; a pipe gets 140 columns, so that tables are not broken."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        console = Console(stderr=True, highlight=False, width=130)
+        console = Console(stderr=True, highlight=False, width=140)
     return console

@@ -11,6 +11,7 @@ from rich.table import Table
 from edgekit.boards.profile import BoardProfile
 from edgekit.report.inspect import arena_parts
 from edgekit.search.records import Binding, Candidate, FitRecord, Measurements
+from edgekit.search.search import next_better
 from edgekit.units import format_millions, format_ms, format_size
 
 _LIMIT_TITLES = {"ram": "RAM", "flash": "flash", "latency": "latency"}
@@ -37,6 +38,7 @@ def print_candidates(console: Console, record: FitRecord, board: BoardProfile) -
         table.add_column(heading, justify="right")
     table.add_column("engine")
     table.add_column("kernels")
+    table.add_column("plan")
     for heading in ("arena", "image", "latency"):
         table.add_column(heading, justify="right")
     table.add_column("verdict")
@@ -49,6 +51,7 @@ def print_candidates(console: Console, record: FitRecord, board: BoardProfile) -
             format_millions(candidate.mult_adds),
             candidate.engine,
             candidate.kernels,
+            candidate.plan,
             format_size(candidate.arena.need),
             format_size(candidate.flash.total),
             f"~{format_ms(candidate.latency_ms.estimate)}",
@@ -94,7 +97,7 @@ def print_choice(console: Console, record: FitRecord) -> None:
         return
     console.print(
         f"\n[bold]Chosen: {chosen.arch} alpha {chosen.alpha:g}, rho {chosen.rho:.3g} ({chosen.resolution} px)[/bold]"
-        f" with the {chosen.engine} engine, {chosen.kernels} kernels"
+        f" with the {chosen.engine} engine, {chosen.kernels} kernels, {chosen.plan} plan"
     )
     console.print(
         f"  top-1 {chosen.top1.value:.1f} % ({chosen.top1.basis}, ImageNet),"
@@ -123,7 +126,7 @@ def print_choice(console: Console, record: FitRecord) -> None:
         )
     if record.measurements is not None:
         print_measurements(console, record.measurements)
-    for line in engine_lines(record):
+    for line in (*engine_lines(record), *plan_lines(record)):
         console.print(line)
     better = next_better(record.candidates, chosen)
     if better is not None:
@@ -153,6 +156,29 @@ def engine_lines(record: FitRecord) -> Iterator[str]:
         yield f"Best of each engine: {', '.join(parts)}."
 
 
+def plan_lines(record: FitRecord) -> Iterator[str]:
+    """Yield a line for each memory plan of TFLite Micro: its best network, what it bought, and the next one's price."""
+    if len(record.plans) < 2:
+        return
+    yield "Memory plans of TFLite Micro:"
+    before: Candidate | None = None
+    for entry in record.plans:
+        best = entry.best
+        if best is None:
+            text = "nothing fits"
+        elif before is None:
+            text = f"{best.spec.label} with {best.kernels} ({best.top1.value:.1f} %)"
+        elif best.spec == before.spec:
+            text = "no better network"
+        else:
+            text = f"{best.spec.label} with {best.kernels} instead of {before.spec.label}, +{entry.gain:.1f} points"
+        if entry.next is not None:
+            unlock = " and ".join(binding.unlock for binding in entry.next.binding)
+            text += f"; {entry.next.spec.label} with {entry.next.kernels} would need {unlock}"
+        yield f"  {entry.plan:<8} {text}"
+        before = best
+
+
 def unlocked(record: FitRecord) -> Candidate | None:
     """Return what fits with an engine that was not asked for and is better than what was chosen, if anything is."""
     if record.engine == "auto":
@@ -171,18 +197,6 @@ def print_measurements(console: Console, measurements: Measurements) -> None:
             f" {measurements.host_arena.predicted:,} B predicted"
         )
     console.print(text)
-
-
-def next_better(candidates: Iterable[Candidate], chosen: Candidate) -> Candidate | None:
-    """Return the candidate just above the chosen network that breaks the fewest limits by the least."""
-    above = [c for c in candidates if c.top1.value > chosen.top1.value and c.binding]
-    if not above:
-        return None
-    lowest = min(c.top1.value for c in above)
-    return min(
-        (c for c in above if c.top1.value == lowest),
-        key=lambda c: (len(c.binding), max(b.need / b.have for b in c.binding)),
-    )
 
 
 def closest(candidates: Iterable[Candidate]) -> Candidate:

@@ -43,7 +43,7 @@ def print_plans(console: Console, record: PlanRecord, path: Path) -> None:
             f"In TFLite Micro on this 64-bit host: arena {record.host.measured:,} B measured,"
             f" {record.host.predicted:,} B predicted{same}."
         )
-    if record.chosen.gives in ("overlap", "bands"):
+    if record.chosen.overlaps:
         console.print(f"The plan is for {record.kernels} kernels alone.", style="yellow")
 
 

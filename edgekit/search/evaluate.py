@@ -1,19 +1,27 @@
-"""One candidate on one board, and whether it fits the budget."""
+"""One network on one board, with every kernel library and every memory plan, and whether it fits the budget."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
+from edgekit.memory.arena import abi_of_core
+from edgekit.memory.plans import Plan, plan_stages
+from edgekit.memory.rewrite import plan_graph
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.mobilenet.published import expected_top1
 from edgekit.search.budget import Budget
-from edgekit.search.figures import PLAN_OF, bindings, latency_figures, memory_figures
-from edgekit.search.records import Candidate, Top1Figures
+from edgekit.search.figures import bands_limit, bindings, latency_figures, memory_figures
+from edgekit.search.records import Candidate, LatencyFigures, Top1Figures
 from edgekit.tflite.graph import Graph
+from edgekit.tflite.macs import graph_mult_adds
+from edgekit.tflite.offline import OFFLINE_PLAN
 from edgekit.tflite.writer import model_size
+
+Stages = Mapping[Plan, Candidate]
+"""A network with one kernel library, by how far a plan may go; the same one where going further brings nothing."""
 
 
 class Evaluator:
@@ -28,18 +36,48 @@ class Evaluator:
         self._kernels = tuple(kernels for engine in engines for kernels in candidate_kernels(board, engine))
         self._sizes: dict[object, int] = {}
 
-    def evaluate(self, spec: NetworkSpec) -> tuple[Candidate, ...]:
-        """Return a candidate for each kernel library of the engines."""
+    def evaluate(self, spec: NetworkSpec) -> tuple[Stages, ...]:
+        """Return the candidates of each kernel library of the engines; those of the aot engine overlap."""
         graph = network_graph(spec)
-        file_bytes = self._file_size(spec, graph)
-        return tuple(self._candidate(spec, graph, file_bytes, kernels) for kernels in self._kernels)
+        return tuple(dict(self._stages(spec, graph, kernels)) for kernels in self._kernels)
+
+    def _stages(
+        self, spec: NetworkSpec, graph: Graph, kernels: KernelLibrary
+    ) -> Iterator[tuple[Plan, Candidate]]:
+        board = self._board
+        latency = latency_figures(graph, board, kernels)
+        if engine_of(kernels) == "aot":
+            yield "overlap", self._candidate(spec, graph, kernels, "overlap", latency)
+            return
+        if board.linux:
+            yield "greedy", self._candidate(spec, graph, kernels, "greedy", latency)
+            return
+        found: tuple[Graph, Candidate] | None = None
+        for stage, planned in plan_stages(graph, kernels, abi_of_core(board.core)):
+            if found is None or planned is not found[0]:
+                found = planned, self._candidate(spec, planned, kernels, stage, latency)
+            yield stage, found[1]
+        assert found is not None
+        yield "bands", self._in_bands(spec, graph, found[1])
+
+    def _in_bands(self, spec: NetworkSpec, graph: Graph, whole: Candidate) -> Candidate:
+        """Return the network in bands where RAM is all that it lacks, and bands give it; otherwise ``whole``."""
+        if [binding.limit for binding in whole.binding] != ["ram"]:
+            return whole
+        kernels, board = whole.kernels, self._board
+        limit = bands_limit(whole.arena, self._budget)
+        planned = plan_graph(graph, "bands", kernels, abi_of_core(board.core), limit=limit)
+        if planned.bands is None:
+            return whole
+        latency = latency_figures(planned.graph, board, kernels)
+        found = self._candidate(spec, planned.graph, kernels, "bands", latency)
+        return found if found.arena.need < whole.arena.need else whole
 
     def _candidate(
-        self, spec: NetworkSpec, graph: Graph, file_bytes: int, kernels: KernelLibrary
+        self, spec: NetworkSpec, graph: Graph, kernels: KernelLibrary, plan: Plan, latency: LatencyFigures
     ) -> Candidate:
-        board, budget, engine = self._board, self._budget, engine_of(kernels)
-        memory = memory_figures(graph, kernels, board, file_bytes)
-        latency = latency_figures(graph, board, kernels)
+        board, budget = self._board, self._budget
+        memory = memory_figures(graph, kernels, board, self._file_size(spec, graph, plan))
         top1 = expected_top1(spec.arch, spec.alpha, spec.resolution)
         binding = bindings(memory.arena, memory.flash, latency, budget)
         return Candidate(
@@ -49,10 +87,10 @@ class Evaluator:
             resolution=spec.resolution,
             classes=spec.classes,
             channels=spec.channels,
-            engine=engine,
+            engine=engine_of(kernels),
             kernels=kernels,
-            plan=PLAN_OF[engine],
-            mult_adds=spec.mult_adds,
+            plan=plan,
+            mult_adds=graph_mult_adds(graph) if plan == "bands" else spec.mult_adds,
             params=spec.params,
             arena=memory.arena,
             flash=memory.flash,
@@ -63,11 +101,13 @@ class Evaluator:
             binding=binding,
         )
 
-    def _file_size(self, spec: NetworkSpec, graph: Graph) -> int:
+    def _file_size(self, spec: NetworkSpec, graph: Graph, plan: Plan) -> int:
+        if plan == "bands":
+            return model_size(graph)
         # Equal shapes are shared in the file; which ones are equal is all that the resolution changes in it.
         shapes = [tensor.shape for tensor in graph.tensors]
         pattern = tuple(map({shape: i for i, shape in enumerate(dict.fromkeys(shapes))}.__getitem__, shapes))
-        key = (spec.arch, spec.alpha, spec.channels, spec.classes, pattern)
+        key = (spec.arch, spec.alpha, spec.channels, spec.classes, OFFLINE_PLAN in graph.metadata, pattern)
         if key not in self._sizes:
             self._sizes[key] = model_size(graph)
         return self._sizes[key]

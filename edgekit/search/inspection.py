@@ -13,6 +13,7 @@ from edgekit.boards.profile import BoardProfile
 from edgekit.documents import Document, Part
 from edgekit.memory.greedy import MemoryPlan
 from edgekit.memory.lifetimes import live_bytes
+from edgekit.memory.plans import plan_problems
 from edgekit.search.budget import Budget
 from edgekit.search.figures import MemoryFigures, bindings, latency_figures, memory_figures, program_figures
 from edgekit.search.records import ArenaFigures, Binding, FlashFigures, LatencyFigures
@@ -150,6 +151,8 @@ def inspect_model(
         problems = check_graph(
             graph, release_day(board.sdk.tflm_release) if board and not board.linux else None
         )
+        if not (board and board.linux):
+            problems += plan_problems(graph, kernels)
         memory = memory_figures(graph, kernels, board, len(model))
     latency = latency_figures(graph, board, kernels) if board else None
     binding: tuple[Binding, ...] = ()

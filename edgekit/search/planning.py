@@ -9,21 +9,26 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import Field
 
-from edgekit.boards.kernels import KernelLibrary
+from edgekit.boards.kernels import KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
 from edgekit.documents import Document, Part
 from edgekit.errors import InputError, TaskError
 from edgekit.memory.arena import abi_of_core, predict_arena, predict_wheel_arena
-from edgekit.memory.plans import PLANS, Plan
-from edgekit.memory.rewrite import Planned, plan_model
-from edgekit.search.figures import DEFAULT_CORE, tflm_figures
+from edgekit.memory.plans import PLANS, Plan, plan_name, plan_problems
+from edgekit.memory.rewrite import Planned, plan_graph, plan_model
+from edgekit.search.budget import Budget
+from edgekit.search.figures import DEFAULT_CORE, bands_limit, memory_figures, tflm_figures
 from edgekit.search.inspection import ModelEntry
-from edgekit.search.records import ArenaFigures, HostArena
+from edgekit.search.records import ArenaFigures, Candidate, EngineChoice, HostArena, PlanChoice
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.macs import graph_mult_adds
 from edgekit.tflite.reader import read_graph
+from edgekit.tflite.slim import obstacle
 from edgekit.tflite.tflm import measure_tflm, tflm_available
 from edgekit.tflite.writer import write_model
+
+PLANS_OF_AOT: Final[tuple[PlanChoice, ...]] = ("auto", "overlap")
+"""Plans that the aot engine goes with."""
 
 _CHECKED_INPUTS: Final = 3
 
@@ -36,7 +41,11 @@ class BandFigures(Part):
 
 
 class PlanFigures(Part):
-    """What the model takes with one plan, written anew; ``gives`` is what the plan came to, ``greedy`` if no better."""
+    """What the model takes with one plan, written anew.
+
+    ``gives`` is what the plan came to, ``greedy`` if no better. ``overlaps`` tells that it is safe with those kernels
+    alone that it was made for.
+    """
 
     plan: Plan
     gives: Plan
@@ -45,6 +54,7 @@ class PlanFigures(Part):
     mult_adds: int
     operators: int
     bands: BandFigures | None
+    overlaps: bool
 
 
 class PlanRecord(Document):
@@ -126,6 +136,75 @@ def plan_file(
     )
 
 
+def plan_for_board(
+    model: bytes,
+    graph: Graph,
+    kernels: KernelLibrary,
+    board: BoardProfile,
+    budget: Budget,
+    plan: PlanChoice,
+) -> tuple[bytes, Graph, Plan]:
+    """Return the file, its graph and its memory plan with which ``model`` goes onto ``board``.
+
+    Parameters
+    ----------
+    plan:
+        How far to go. With ``auto`` the model stays as it is where that fits, and otherwise goes as far as it takes.
+
+    Raises
+    ------
+    InputError
+        If there is no such plan with the kernels, or the model cannot be written anew.
+    """
+    check_plan(engine_of(kernels), board, plan)
+    if engine_of(kernels) == "aot":
+        return model, graph, "overlap"
+    if board.linux:
+        return model, graph, "greedy"
+    arena = memory_figures(graph, kernels, board, len(model)).arena
+    stays = arena.need <= budget.ram_bytes or obstacle(graph) is not None
+    if plan == "auto" and (stays or plan_problems(graph, kernels)):
+        return model, graph, plan_name(graph)
+    if plan == "greedy" and plan_name(graph) == "greedy":
+        return model, graph, "greedy"
+    limit = bands_limit(arena, budget)
+    abi = abi_of_core(board.core)
+    found = None
+    for each in PLANS if plan == "auto" else (plan,):
+        found = plan_model(graph, each, kernels, abi, limit=limit)
+        if tflm_figures(found.arena, board).need <= budget.ram_bytes:
+            break
+    assert found is not None
+    return write_model(found.graph), found.graph, found.plan
+
+
+def with_plan_of(candidate: Candidate, graph: Graph, board: BoardProfile, budget: Budget) -> Graph:
+    """Return ``graph``, a network that was made, with the memory plan with which ``candidate`` was found."""
+    if candidate.engine == "aot" or candidate.plan == "greedy":
+        return graph
+    whole = memory_figures(graph, candidate.kernels, board, 0).arena
+    limit = bands_limit(whole, budget)
+    return plan_graph(graph, candidate.plan, candidate.kernels, abi_of_core(board.core), limit=limit).graph
+
+
+def check_plan(engine: EngineChoice, board: BoardProfile, plan: PlanChoice) -> None:
+    """Check that ``plan`` is one that ``engine`` has on ``board``.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if engine == "aot" and plan not in PLANS_OF_AOT:
+        raise InputError(
+            f"The aot engine has no {plan} plan: its inputs and outputs overlap.", "Leave out --plan."
+        )
+    if board.linux and plan not in ("auto", "greedy"):
+        raise InputError(
+            f"LiteRT on {board.title} allocates as it runs; there is no memory plan.", "Leave out --plan."
+        )
+
+
 def written(file: PlannedFile) -> PlanRecord:
     """Return the record of ``file`` when it is written."""
     return file.record.model_copy(update={"written": _entry(file.content)})
@@ -145,6 +224,7 @@ def _figures(plan: Plan, planned: Planned, board: BoardProfile | None) -> PlanFi
         mult_adds=graph_mult_adds(planned.graph),
         operators=len(planned.graph.ops),
         bands=BandFigures(operators=bands.depth, bands=bands.count) if bands else None,
+        overlaps=plan_name(planned.graph) == "overlap",
     )
 
 

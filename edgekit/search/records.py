@@ -19,6 +19,10 @@ EngineChoice = Literal["auto", Engine]
 """Which engines a search looks at: one, or with ``auto`` all that the board can run."""
 ENGINE_CHOICES: Final[tuple[EngineChoice, ...]] = get_args(EngineChoice)
 
+PlanChoice = Literal["auto", Plan]
+"""Which memory plans a search looks at: up to one, or with ``auto`` as far as it takes to fit."""
+PLAN_CHOICES: Final[tuple[PlanChoice, ...]] = get_args(PlanChoice)
+
 LimitName = Literal["ram", "flash", "latency"]
 
 
@@ -156,11 +160,25 @@ class AccuracyFigures(Part):
     basis: Basis = "measured"
 
 
+class PlanBest(Part):
+    """What TFLite Micro can hold when plans may go as far as ``plan``, and what the next better network would need.
+
+    ``gain`` is what the plan bought in percent of top-1, beside the plan before it. ``best`` is ``None`` where nothing
+    fits, ``next`` where there is no better network.
+    """
+
+    plan: Plan
+    best: Candidate | None
+    gain: float
+    next: Candidate | None
+
+
 class FitRecord(Document):
     """The whole document; ``notes`` are what a reader of the numbers has to know.
 
     ``engine`` is what was asked for. ``best`` has for every engine that the board can run the best candidate that
-    fits, or ``None``, also for an engine that was not asked for: what switching would unlock.
+    fits, or ``None``, also for an engine that was not asked for: what switching would unlock. ``plan`` is the memory
+    plan that was asked for, ``plans`` what TFLite Micro could hold with each, also with those not asked for.
     ``measurements``, ``accuracy`` and ``calibration`` are ``None`` as long as nothing was made.
     """
 
@@ -170,6 +188,8 @@ class FitRecord(Document):
     engine: EngineChoice = "auto"
     chosen: Candidate | None
     best: Mapping[Engine, Candidate | None] = {}
+    plan: PlanChoice = "auto"
+    plans: tuple[PlanBest, ...] = ()
     candidates: tuple[Candidate, ...]
     notes: tuple[str, ...] = ()
     measurements: Measurements | None = None

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from edgekit.boards.kernels import Engine
 from edgekit.boards.profile import BoardProfile
 from edgekit.memory.arena import release_note
+from edgekit.memory.plans import PLANS
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.search.budget import Budget
-from edgekit.search.evaluate import Evaluator
-from edgekit.search.records import BudgetFigures, Candidate, EngineChoice, FitRecord
+from edgekit.search.evaluate import Evaluator, Stages
+from edgekit.search.planning import PLANS_OF_AOT, check_plan
+from edgekit.search.records import BudgetFigures, Candidate, EngineChoice, FitRecord, PlanBest, PlanChoice
 
 
 def search(
@@ -19,6 +21,7 @@ def search(
     space: Sequence[NetworkSpec],
     progress: Callable[[int], None] = lambda done: None,
     engine: EngineChoice = "auto",
+    plan: PlanChoice = "auto",
 ) -> FitRecord:
     """Return the fit document for ``board``: all candidates, best first, and the best that fits.
 
@@ -31,20 +34,25 @@ def search(
     engine:
         The engine whose candidates are listed and chosen from; ``auto`` for all that the board can run. What the
         others could do is found out as well.
+    plan:
+        How far memory plans may go; with ``auto`` as far as a network needs to fit. The aot engine's plan overlaps.
 
     Raises
     ------
     InputError
-        If the board cannot run ``engine``.
+        If the board cannot run ``engine``, or not with ``plan``.
     """
     asked = _engines(board, engine)
+    check_plan(engine, board, plan)
     evaluator = Evaluator(board, budget, board.engines)
-    found: list[Candidate] = []
+    stages: list[Stages] = []
     for done, spec in enumerate(space, 1):
-        found += evaluator.evaluate(spec)
+        stages += evaluator.evaluate(spec)
         progress(done)
-    ranked = rank(found)
-    candidates = tuple(candidate for candidate in ranked if candidate.engine in asked)
+    ranked = rank(_chosen(stage, plan) for stage in stages)
+    candidates = tuple(
+        c for c in ranked if c.engine in asked and (c.engine == "tflm" or plan in PLANS_OF_AOT)
+    )
     return FitRecord(
         board=board.name,
         budget=BudgetFigures(
@@ -53,6 +61,8 @@ def search(
         engine=engine,
         chosen=next((candidate for candidate in candidates if candidate.fits), None),
         best={e: next((c for c in ranked if c.fits and c.engine == e), None) for e in board.engines},
+        plan=plan,
+        plans=_plans(stages) if "tflm" in asked else (),
         candidates=candidates,
         notes=_notes(board, asked),
     )
@@ -63,6 +73,46 @@ def _engines(board: BoardProfile, engine: EngineChoice) -> tuple[Engine, ...]:
         return board.engines
     board.check_engine(engine)
     return (engine,)
+
+
+def _chosen(stages: Stages, plan: PlanChoice) -> Candidate:
+    """Return the candidate that stands for a network with its kernels.
+
+    With ``auto`` it is the first whose arena is small enough: plans that go further are bound to their kernels, and
+    bands take time. Where none is, it is the one with the least arena.
+    """
+    candidates = [*stages.values()]
+    if plan != "auto" and plan in stages:
+        return stages[plan]
+    enough = (c for c in candidates if not any(binding.limit == "ram" for binding in c.binding))
+    return next(enough, None) or min(candidates, key=lambda c: c.arena.need)
+
+
+def _plans(stages: Iterable[Stages]) -> tuple[PlanBest, ...]:
+    """Return what TFLite Micro can hold with each plan."""
+    of_tflm = [stage for stage in stages if "greedy" in stage]
+    found: list[PlanBest] = []
+    for plan in PLANS:
+        ranked = rank(stage[plan] for stage in of_tflm if plan in stage)
+        best = next((candidate for candidate in ranked if candidate.fits), None)
+        before = found[-1].best if found else best
+        gain = best.top1.value - (before.top1.value if before else 0.0) if best else 0.0
+        if ranked:
+            found.append(PlanBest(plan=plan, best=best, gain=gain, next=next_better(ranked, best)))
+    return tuple(found)
+
+
+def next_better(candidates: Iterable[Candidate], chosen: Candidate | None) -> Candidate | None:
+    """Return the candidate just above the chosen network that breaks the fewest limits by the least."""
+    least = chosen.top1.value if chosen else 0.0
+    above = [c for c in candidates if c.top1.value > least and c.binding]
+    if not above:
+        return None
+    lowest = min(c.top1.value for c in above)
+    return min(
+        (c for c in above if c.top1.value == lowest),
+        key=lambda c: (len(c.binding), max(b.need / b.have for b in c.binding)),
+    )
 
 
 def rank(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:

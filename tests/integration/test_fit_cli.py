@@ -25,7 +25,7 @@ from edgekit.search.search import search
 from edgekit.search.space import search_space
 
 DOCUMENT = {"schema", "board", "budget", "chosen", "candidates"}
-DOCUMENT_ADDED = {"engine", "best", "notes", "measurements", "accuracy", "calibration"}
+DOCUMENT_ADDED = {"engine", "best", "plan", "plans", "notes", "measurements", "accuracy", "calibration"}
 CANDIDATE = {
     "arch",
     "alpha",
@@ -133,7 +133,10 @@ def test_the_document_has_the_keys_of_its_schema_and_a_basis_for_every_number(
         arena = candidate["arena"]
         assert arena["total"] == arena["head"] + arena["scratch"] + arena["tail"]
         assert candidate["flash"]["total"] == candidate["flash"]["model"] + candidate["flash"]["code"]
-        assert candidate["plan"] == {"tflm": "greedy", "aot": "overlap"}[candidate["engine"]]
+        assert (
+            candidate["plan"]
+            in {"tflm": ("greedy", "offline", "overlap", "bands"), "aot": ("overlap",)}[candidate["engine"]]
+        )
 
 
 def test_the_chosen_one_is_the_most_accurate_that_fits(capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,9 +268,11 @@ def test_the_aot_engine_needs_activations_and_scratch_alone(capsys: pytest.Captu
 def test_the_same_ram_holds_a_better_network_with_the_aot_engine(capsys: pytest.CaptureFixture[str]) -> None:
     small = ("--board", "mps2-an386", "--classes", "2", "--ram", "140KB")
     stock, own = (fit(capsys, *small, "--engine", engine)["chosen"] for engine in ("tflm", "aot"))
-    assert (stock["alpha"], stock["resolution"]) == (0.25, 96)
+    greedy = fit(capsys, *small, "--engine", "tflm", "--plan", "greedy")["chosen"]
+    assert (greedy["alpha"], greedy["resolution"]) == (0.25, 96)
+    assert (stock["alpha"], stock["resolution"], stock["plan"]) == (0.5, 96, "bands")
     assert (own["alpha"], own["resolution"]) == (0.5, 128)
-    assert own["top1"]["value"] > stock["top1"]["value"] + 15
+    assert own["top1"]["value"] > stock["top1"]["value"] + 5 > greedy["top1"]["value"] + 15
     both = fit(capsys, *small, "--engine", "auto")
     assert both["chosen"] == own and both["best"] == {"tflm": stock, "aot": own}
     assert fit(capsys, *small)["chosen"] == own, "all engines are looked at unless told otherwise"
@@ -279,15 +284,16 @@ def test_what_the_other_engine_unlocks_is_said_in_a_line(tmp_path: Path) -> None
     def said(*args: str) -> str:
         return " ".join(edgekit(*small, *args, cwd=tmp_path).stderr.split())
 
-    line = "With --engine aot: 0.5/128 fits (54.9 %, +20.1 points)."
-    assert line in said("140KB", "--engine", "tflm")
+    line = "With --engine aot: 0.5/128 fits (54.9 %, +{} points)."
+    assert line.format(20.1) in said("140KB", "--engine", "tflm", "--plan", "greedy")
+    assert line.format(5.4) in said("140KB", "--engine", "tflm")
     for quiet in (
         said("140KB", "--engine", "aot"),
         said("4MB", "--max-latency", "1000s", "--engine", "tflm"),
     ):
         assert "With --engine" not in quiet and "Best of each engine" not in quiet
     both = said("140KB")
-    assert "Best of each engine: tflm 0.25/96 with cmsis_nn_dsp (34.8 %), aot 0.5/128 with dsp" in both
+    assert "Best of each engine: tflm 0.5/96 with cmsis_nn_dsp (49.5 %), aot 0.5/128 with dsp" in both
     assert "With --engine" not in both
 
 
@@ -506,3 +512,62 @@ def test_the_trained_build_is_benched_bit_for_bit(
     assert run([*args, "--data", str(trained[0].parent / "images")]) == 0
     top1 = json.loads(capsys.readouterr().out)["top1"]
     assert top1["value"] == top1["host"] and top1["images"] == 60
+
+
+# --- memory plans ---
+
+
+def plans(document: dict[str, Any]) -> dict[str, tuple[float, int] | None]:
+    """Return the best network that TFLite Micro holds with each plan."""
+    return {
+        entry["plan"]: (entry["best"]["alpha"], entry["best"]["resolution"]) if entry["best"] else None
+        for entry in document["plans"]
+    }
+
+
+def test_what_each_memory_plan_buys(capsys: pytest.CaptureFixture[str]) -> None:
+    args = ("--board", "mps2-an386", "--classes", "2", "--engine", "tflm", "--max-latency", "1000s")
+    document = fit(capsys, *args, "--ram", "270KB")
+    assert plans(document) == {
+        "greedy": (0.5, 128),
+        "offline": (0.5, 128),
+        "overlap": (0.75, 128),
+        "bands": (1.0, 128),
+    }
+    gains = {entry["plan"]: round(entry["gain"], 1) for entry in document["plans"]}
+    assert gains["greedy"] == gains["offline"] == 0 and gains["overlap"] > 4 and gains["bands"] > 0
+    assert document["chosen"] == document["plans"][-1]["best"] and document["chosen"]["plan"] == "bands"
+    capsys.readouterr()
+    assert run(["fit", *args, "--ram", "270KB", "--search-only"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "overlap 0.75/128 with reference instead of 0.5/128, +4.9 points; " in said
+    for entry in document["plans"]:
+        assert entry["next"]["top1"]["value"] > entry["best"]["top1"]["value"]
+        assert entry["next"]["binding"][0]["unlock"] in said
+
+
+@pytest.mark.parametrize("plan", ["greedy", "offline", "overlap", "bands"])
+def test_a_plan_that_is_asked_for_is_the_limit(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
+    document = fit(capsys, "--board", "mps2-an386", "--classes", "2", "--ram", "270KB", "--plan", plan)
+    order = ("greedy", "offline", "overlap", "bands")
+    used = {candidate["plan"] for candidate in document["candidates"] if candidate["engine"] == "tflm"}
+    assert plan in used and used <= set(order[: order.index(plan) + 1])
+    assert (plan == "overlap") == any(c["engine"] == "aot" for c in document["candidates"])
+
+
+def test_auto_goes_no_further_than_it_must(capsys: pytest.CaptureFixture[str]) -> None:
+    rich = fit(capsys, "--board", "mps2-an386", "--classes", "2", "--engine", "tflm")
+    assert {candidate["plan"] for candidate in rich["candidates"]} == {"greedy"}
+    greedy = fit(capsys, "--board", "mps2-an386", "--classes", "2", "--engine", "tflm", "--plan", "greedy")
+    assert greedy["candidates"] == rich["candidates"]
+    poor = fit(capsys, "--board", "mps2-an386", "--classes", "2", "--engine", "tflm", "--ram", "90KB")
+    (vww,) = by_network(poor["candidates"], "cmsis_nn_dsp").keys() & {(0.25, 96)}
+    stock = by_network(poor["candidates"], "cmsis_nn_dsp")[vww]
+    assert (stock["plan"], stock["arena"]["head"], stock["fits"]) == ("offline", 55_296, True)
+
+
+def test_a_plan_that_the_engine_or_the_board_lacks_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    own = ("fit", "--board", "mps2-an386", "--search-only", "--engine", "aot", "--plan", "greedy")
+    refused(capsys, *own, words="The aot engine has no greedy plan")
+    linux = ("fit", "--board", "rpi4", "--search-only", "--plan", "offline")
+    refused(capsys, *linux, words="allocates as it runs")
