@@ -29,11 +29,14 @@ from edgekit.bench.record import (
     Top1Record,
 )
 from edgekit.bench.statistics import latencies, latency_unit, summarize
+from edgekit.boards.kernels import TFLM_KERNELS
 from edgekit.codegen.record import FirmwareProject
 from edgekit.device.engine import Settings
 from edgekit.device.host import HOST_BOARD
 from edgekit.errors import InputError, TaskError
+from edgekit.memory.plans import plan_problems
 from edgekit.tflite.graph import Graph
+from edgekit.tflite.reader import read_graph
 from edgekit.units import format_ms
 from edgekit.wire.declaration import BootTest, Identity, Tensor
 from edgekit.wire.text import exact_thousandths
@@ -267,7 +270,10 @@ def check_device(info: DeviceInfo, job: Job) -> None:
             f"The device's input has {info.input_bytes:,} bytes, the model's {len(job.cases[0].data):,}.",
             _FLASH_AGAIN,
         )
-    if job.project is None or identity.board == HOST_BOARD:
+    if identity.board == HOST_BOARD:
+        return
+    check_kernels(identity.kernels, job.model)
+    if job.project is None:
         return
     for what in ("board", "engine", "kernels", "plan", "build"):
         on_device, expected = getattr(identity, what), getattr(job.project, what)
@@ -275,6 +281,22 @@ def check_device(info: DeviceInfo, job: Job) -> None:
             raise TaskError(
                 f"The device's {what} is {on_device!r}, the build folder's {expected!r}.", _FLASH_AGAIN
             )
+
+
+def check_kernels(kernels: str, model: bytes) -> None:
+    """Check that the memory plan in ``model`` is one for the kernels that a device says it has.
+
+    Raises
+    ------
+    TaskError
+        If it is not, so that outputs are wrong.
+    """
+    known = next((name for name in TFLM_KERNELS if name == kernels and name != "xnnpack"), None)
+    if known is None:
+        return
+    found = plan_problems(read_graph(model), known)
+    if found:
+        raise TaskError(f"The device has {kernels} kernels. {found[0].problem}", found[0].remedy)
 
 
 def _check_model(on_device: str, model: bytes) -> None:

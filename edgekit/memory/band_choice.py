@@ -13,7 +13,6 @@ from edgekit.memory.lifetimes import align, head_buffers, live_bytes
 from edgekit.memory.plans import with_plan
 from edgekit.memory.releases import VERIFIED_RELEASE, Abi, TflmRelease
 from edgekit.tflite.graph import Graph
-from edgekit.tflite.slim import slim_graph
 
 _DEEPEST: Final = 16
 _COUNTS: Final = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20)
@@ -116,7 +115,7 @@ def with_bands(
         cut_graph = banded(graph, choice.depth, choice.count)
         if cut_graph is None:
             continue
-        planned = with_plan(slim_graph(cut_graph), "overlap", kernels, abi, release)
+        planned = with_plan(cut_graph, "overlap", kernels, abi, release)
         arena = tflm_arena(planned, kernels, abi, release).required
         found = BandChoice(choice.depth, choice.count, arena, choice.mult_adds)
         if limit is not None and arena <= limit:

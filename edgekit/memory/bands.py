@@ -19,6 +19,7 @@ import numpy as np
 from edgekit.memory.window import leading_pad
 from edgekit.tflite.graph import Graph, Op, Tensor
 from edgekit.tflite.macs import op_mult_adds
+from edgekit.tflite.slim import slim_graph
 
 _KINDS: Final = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _MASKS: Final = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
@@ -215,7 +216,9 @@ def banded(graph: Graph, depth: int, count: int) -> Graph | None:
     """Return ``graph`` with its first ``depth`` operators in ``count`` bands, or ``None`` if that is not possible."""
     layers = band_layers(graph)[:depth]
     bands = cut(tuple(layer.rows for layer in layers), count) if len(layers) == depth > 0 else None
-    return None if bands is None else _Builder(graph, depth, bands).graph()
+    if bands is None:
+        return None
+    return replace(slim_graph(_Builder(graph, depth, bands).graph()), metadata=graph.metadata)
 
 
 class _Builder:

@@ -52,10 +52,12 @@ def _folded(graph: Graph, pad: Op, readers: list[Op]) -> Graph:
 
 def _same(graph: Graph, pad: Op, conv: Op) -> bool:
     """Whether ``conv`` gives the same bytes with SAME padding of what ``pad`` pads."""
+    if conv.kind not in _CONVOLUTIONS:
+        return False
     x, padded, edges = (graph.tensors[i] for i in (pad.inputs[0], pad.outputs[0], pad.inputs[1]))
     y, weights = graph.tensors[conv.outputs[0]], graph.tensors[conv.inputs[1]]
     alike = x.dtype == padded.dtype == "int8" and x.quantization == padded.quantization
-    if conv.kind not in _CONVOLUTIONS or conv.inputs[0] != padded.index or not alike or edges.data is None:
+    if conv.inputs[0] != padded.index or not alike or edges.data is None:
         return False
     if padded.index in conv.inputs[1:] or conv.options.get("padding") != "VALID":
         return False
