@@ -12,6 +12,10 @@ from edgekit.memory.bands import Band, Layer, band_layers, banded, cut
 from edgekit.memory.lifetimes import align, head_buffers, live_bytes
 from edgekit.memory.plans import with_plan
 from edgekit.memory.releases import VERIFIED_RELEASE, Abi, TflmRelease
+from edgekit.memory.scratch import scratch_requests
+from edgekit.memory.static_plan import plan_lower_bound
+from edgekit.memory.tail import tail_bytes
+from edgekit.memory.tflm_leads import dead_parts, overlaps_of
 from edgekit.tflite.graph import Graph
 
 _DEEPEST: Final = 16
@@ -103,23 +107,36 @@ def with_bands(
     kernels, abi, release:
         As in :func:`edgekit.memory.plans.with_plan`.
     limit:
-        Bytes of arena. Where some choices stay within them, the one with the fewest Mult-Adds is taken; otherwise, and
-        without a limit, the one with the least arena.
+        Bytes of arena. Of the choices that stay within them the one with the fewest Mult-Adds is taken; ``None`` is
+        returned where none does. Without a limit it is the one with the least arena.
     """
     tail = tflm_arena(graph, kernels, abi, release).tail
     choices = sorted(band_choices(graph, tail), key=lambda c: (c.arena, c.mult_adds))
-    within = [c for c in choices if limit is not None and c.arena <= limit]
-    within.sort(key=lambda c: (c.mult_adds, c.arena))
+    least = choices[:_TRIED]
+    if limit is not None:
+        # What scratch takes is not part of the estimate: where it is much, less work is not enough.
+        quick = sorted((c for c in choices if c.arena <= limit), key=lambda c: (c.mult_adds, c.arena))
+        least = [*quick[:_TRIED], *(c for c in least if c.arena <= limit)]
     best: tuple[Graph, BandChoice] | None = None
-    for choice in dict.fromkeys((*within[:_TRIED], *choices[:_TRIED])):
+    for choice in dict.fromkeys(least):
         cut_graph = banded(graph, choice.depth, choice.count)
-        if cut_graph is None:
+        if cut_graph is None or (limit is not None and _least(cut_graph, kernels, abi, release) > limit):
             continue
         planned = with_plan(cut_graph, "overlap", kernels, abi, release)
         arena = tflm_arena(planned, kernels, abi, release).required
-        found = BandChoice(choice.depth, choice.count, arena, choice.mult_adds)
-        if limit is not None and arena <= limit:
-            return planned, found
+        if limit is not None and arena > limit:
+            continue
         if best is None or arena < best[1].arena:
-            best = planned, found
+            best = planned, BandChoice(choice.depth, choice.count, arena, choice.mult_adds)
+        if limit is not None:
+            return best
     return best
+
+
+def _least(graph: Graph, kernels: KernelLibrary, abi: Abi, release: TflmRelease) -> int:
+    """Return bytes of arena that no plan of ``graph`` is below."""
+    scratch = scratch_requests(graph, kernels, abi, release)
+    buffers = head_buffers(graph, scratch)
+    overlaps, dead = overlaps_of(graph, buffers, kernels), dead_parts(graph, buffers)
+    tail = tail_bytes(graph, kernels, abi, len(scratch), release).total
+    return plan_lower_bound(buffers, overlaps, dead) + tail

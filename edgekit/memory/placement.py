@@ -53,7 +53,7 @@ class Placement:
     def search(self) -> None:
         """Look for a better plan until none is possible or the effort is spent."""
         orders = self._orders()
-        best = min(orders, key=lambda order: self._offer(self._first_fit(order)))
+        best = min(orders, key=lambda order: self.offer(self._first_fit(order)))
         along_time = (orders[0], orders[1])
         if not self.done:
             self._fit(self.bound, along_time)
@@ -78,7 +78,7 @@ class Placement:
     def _end(self, offsets: Sequence[int]) -> int:
         return max((o + size for o, size in zip(offsets, self._sizes, strict=True)), default=0)
 
-    def _offer(self, offsets: Sequence[int]) -> int:
+    def offer(self, offsets: Sequence[int]) -> int:
         """Keep ``offsets`` if they are the best so far; return their peak."""
         peak = self._end(offsets)
         if peak < self.peak:
@@ -139,7 +139,7 @@ class Placement:
             changed = [i for i in current if i != moved]
             changed.insert(random.randrange(len(order)), moved)
             found = self._first_fit(changed)
-            if self._offer(found) <= peak:
+            if self.offer(found) <= peak:
                 current, offsets = changed, found
             if self.done:
                 return
@@ -149,7 +149,7 @@ class Placement:
         for order in orders:
             offsets = self._search_within(arena, order)
             if offsets is not None:
-                self._offer(offsets)
+                self.offer(offsets)
                 return True
         return False
 

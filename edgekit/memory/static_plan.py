@@ -100,9 +100,8 @@ def _rank(buffer: Buffer) -> tuple[int, ...]:
 
 def _plan_graph(buffers: Sequence[Buffer], leads: Leads, bound: int) -> Sequence[int]:
     """Return offsets for a graph that is no chain; with overlap, never more than without."""
-    start: Sequence[int] = plan_greedy(buffers).offsets
-    if leads:
-        start = _plan_graph(buffers, {}, least_peak(buffers, {}))
-    placement = Placement(buffers, leads, start, bound)
+    placement = Placement(buffers, leads, plan_greedy(buffers).offsets, bound)
     placement.search()
+    if leads and not placement.done:
+        placement.offer(_plan_graph(buffers, {}, least_peak(buffers, {})))
     return placement.offsets

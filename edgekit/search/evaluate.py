@@ -64,8 +64,16 @@ class Evaluator:
         """Return the network in bands where RAM is all that it lacks, and bands give it; otherwise ``whole``."""
         if [binding.limit for binding in whole.binding] != ["ram"]:
             return whole
+        return self._banded(spec, graph, whole, bands_limit(whole.arena, self._budget))
+
+    def least(self, whole: Candidate) -> Candidate:
+        """Return ``whole`` with the bands of the least arena, if that is less: what it would need at least."""
+        if whole.plan == "bands" or whole.engine == "aot" or self._board.linux:
+            return whole
+        return self._banded(whole.spec, network_graph(whole.spec), whole, None)
+
+    def _banded(self, spec: NetworkSpec, graph: Graph, whole: Candidate, limit: int | None) -> Candidate:
         kernels, board = whole.kernels, self._board
-        limit = bands_limit(whole.arena, self._budget)
         planned = plan_graph(graph, "bands", kernels, abi_of_core(board.core), limit=limit)
         if planned.bands is None:
             return whole

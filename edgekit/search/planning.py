@@ -174,6 +174,9 @@ def plan_for_board(
         found = plan_model(graph, each, kernels, abi, limit=limit)
         if tflm_figures(found.arena, board).need <= budget.ram_bytes:
             break
+    else:
+        if plan in ("auto", "bands"):
+            found = plan_model(graph, "bands", kernels, abi)
     assert found is not None
     return write_model(found.graph), found.graph, found.plan
 

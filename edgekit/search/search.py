@@ -62,7 +62,7 @@ def search(
         chosen=next((candidate for candidate in candidates if candidate.fits), None),
         best={e: next((c for c in ranked if c.fits and c.engine == e), None) for e in board.engines},
         plan=plan,
-        plans=_plans(stages) if "tflm" in asked else (),
+        plans=_plans(stages, evaluator) if "tflm" in asked else (),
         candidates=candidates,
         notes=_notes(board, asked),
     )
@@ -88,7 +88,7 @@ def _chosen(stages: Stages, plan: PlanChoice) -> Candidate:
     return next(enough, None) or min(candidates, key=lambda c: c.arena.need)
 
 
-def _plans(stages: Iterable[Stages]) -> tuple[PlanBest, ...]:
+def _plans(stages: Iterable[Stages], evaluator: Evaluator) -> tuple[PlanBest, ...]:
     """Return what TFLite Micro can hold with each plan."""
     of_tflm = [stage for stage in stages if "greedy" in stage]
     found: list[PlanBest] = []
@@ -97,8 +97,11 @@ def _plans(stages: Iterable[Stages]) -> tuple[PlanBest, ...]:
         best = next((candidate for candidate in ranked if candidate.fits), None)
         before = found[-1].best if found else best
         gain = best.top1.value - (before.top1.value if before else 0.0) if best else 0.0
+        following = next_better(ranked, best)
+        if following and plan == "bands":
+            following = evaluator.least(following)
         if ranked:
-            found.append(PlanBest(plan=plan, best=best, gain=gain, next=next_better(ranked, best)))
+            found.append(PlanBest(plan=plan, best=best, gain=gain, next=following))
     return tuple(found)
 
 
