@@ -15,7 +15,7 @@ SECONDS = 60
 help:
 	@echo "make demo    the main job on real images, without hardware (installs what it needs)"
 	@echo "make test    lint, types, import direction and all tests, also on emulated microcontrollers"
-	@echo "make prove   the aot engine's networks, 1000 inputs each against the reference (half an hour)"
+	@echo "make prove   the aot engine's networks against the reference, 1000 inputs each, and memory plans in TFLite Micro (an hour)"
 	@echo "make fuzz    random bytes to the firmware under sanitizers, for SECONDS=60; goes on from what was found before"
 	@echo "make bench   the benchmark: times, sizes and arenas, printed as tables"
 	@echo "make format  format the code"
@@ -50,6 +50,7 @@ test: lint
 
 prove: setup setup-target
 	EDGEKIT_AOT_INPUTS=1000 $(BIN)/pytest -n 2 tests/integration/test_aot_equality.py -k "trained or corners or relatives"
+	EDGEKIT_PLAN_INPUTS=50 EDGEKIT_PLAN_GRAPHS=200 EDGEKIT_PLAN_GRID=paper $(BIN)/pytest -n 2 tests/integration/test_plan_equality.py
 
 fuzz: setup setup-target
 	@$(BIN)/python tests/fuzzing.py --seconds $(SECONDS)

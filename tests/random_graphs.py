@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
+import numpy as np
 from aot_graphs import PLAIN, RELU6, GraphBuilder
 
-from edgekit.tflite.graph import Graph
+from edgekit.tflite.graph import Graph, Quantization
 
 
 def random_graph(seed: int, most: int = 9) -> Graph:
@@ -87,3 +88,26 @@ def _ending(b: GraphBuilder, random: Random, x: int) -> int:
     x = b.reshape(x, (1, pixels)) if flat else b.mean(x, PLAIN)
     x = b.fully_connected(x, random.choice((2, 5, 10)))
     return b.softmax(x) if random.random() < 0.5 else x
+
+
+def chain_with_residuals(ops: int) -> Graph:
+    """Return a graph of about ``ops`` operators: blocks that widen, narrow and add their input, as in MobileNet V2.
+
+    Its weights are all the same, as planning does not look at them.
+    """
+    b = GraphBuilder((1, 16, 16, 4), seed=9)
+    x = b.input
+    for turn in range(ops // 4):
+        y = _plain(b, x, 4 * (2 + turn % 5))
+        y = _plain(b, b.op("RELU", (y,), b.shape(y)), 4)
+        x = b.add(x, y, PLAIN)
+    return b.graph(x)
+
+
+def _plain(b: GraphBuilder, x: int, channels: int) -> int:
+    shape = b.shape(x)
+    about = Quantization((0.01,) * channels, (0,) * channels)
+    weights = b.constant(np.ones((channels, 1, 1, shape[3])), "int8", quantization=about)
+    options = {"padding": "SAME", "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1}
+    inputs = (x, weights, b.constant(np.zeros(channels)))
+    return b.op("CONV_2D", inputs, (*shape[:3], channels), PLAIN, activation="NONE", **options)

@@ -27,6 +27,7 @@ from bench_exact import (
 )
 from bench_firmware import firmware_section
 from bench_line import line_section
+from bench_plans import plan_section
 from bench_process import RUNS, ProcessCost, measure_processes
 from bench_projects import project_section
 from bench_rows import Row, make_console, print_rows
@@ -83,7 +84,7 @@ def process_rows(models: Path) -> Iterator[Row]:
         costs = measure_processes(commands)
         for grid, points in (("paper", 20), ("fine", 247)):
             yield _points_row(grid, points, [*search, grid, "--json"])
-    limits = dict(zip(list(commands)[1:5], (0.3, 1.0, 2.0, 0.5), strict=False))
+    limits = dict(zip(list(commands)[1:5], (0.3, 1.5, 5.0, 0.5), strict=False))
     for command, cost in costs.items():
         limit = limits.get(command)
         note = (
@@ -218,6 +219,7 @@ def main() -> int:
         rows += print_rows(
             console, "Arena: predicted against TFLite Micro's own report", arena_rows(models, quick)
         )
+        rows += plan_section(console, models)
         rows += target_section(console, models)
         rows += line_section(console, models)
         rows += firmware_section(console, models)

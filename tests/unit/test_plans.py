@@ -11,7 +11,7 @@ from aot_graphs import GraphBuilder
 from graphs import convolution, followed_by, tensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_graphs import random_graph
+from random_graphs import chain_with_residuals, random_graph
 
 from edgekit.bench.job import check_kernels
 from edgekit.errors import InputError, TaskError
@@ -314,16 +314,6 @@ def test_no_bands_where_the_beginning_is_no_chain_of_convolutions() -> None:
 
 
 # --- size ---
-
-
-def chain_with_residuals(ops: int) -> Graph:
-    b = GraphBuilder((1, 16, 16, 4), seed=9)
-    x = b.input
-    while len(b.graph(b.last).ops) < ops:
-        y = b.op("RELU", (x,), b.shape(x))
-        z = b.op("RELU6", (y,), b.shape(x))
-        x = b.op("ADD", (y, z), b.shape(x), activation="NONE") if len(b.graph(b.last).ops) % 3 else z
-    return b.graph(x)
 
 
 def test_a_graph_of_two_hundred_operators_is_planned() -> None:
