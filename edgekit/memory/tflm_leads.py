@@ -12,8 +12,14 @@ same lead, one that goes through the output in another order is not.
     Convolutions copy the columns of two pixels before they write them (arm_convolve_s8); depthwise convolutions and
     average pools write a pixel, or four of its channels, after reading its window. Convolutions of 1x1 go through the
     output channels outermost (arm_nn_mat_mult_nt_t_s8): no overlap is safe. So do grouped ones with their groups.
-``cmsis_nn_mve``, ``esp_nn*``:
+``cmsis_nn_mve``:
+    Convolutions do four pixels at a time, from copied columns but for 1x1, where each output channel of the four is
+    written before the next is computed. Depthwise convolutions go through blocks of 124 channels, one after the other.
+``esp_nn*``:
     Not examined: nothing overlaps.
+
+What CMSIS-NN's kernels need was also measured, with its functions compiled for three cores
+(tests/golden/leads_cmsis_nn.csv).
 """
 
 from __future__ import annotations
@@ -27,6 +33,7 @@ from edgekit.boards.kernels import KernelLibrary
 from edgekit.memory.lead import largest_distance
 from edgekit.memory.lifetimes import Buffer
 from edgekit.memory.overlap import Dead, Overlap
+from edgekit.memory.scratch_cmsis_nn import MVE_DEPTHWISE_BLOCK
 from edgekit.memory.window import Window, leading_pad, window_of
 from edgekit.tflite.graph import Graph, Op
 
@@ -145,6 +152,35 @@ def _cmsis_conv(graph: Graph, op: Op) -> Leads:
     if w.kernel_h == w.kernel_w == 1 or w.filter_c != w.in_c:
         return (None,) * len(op.inputs)
     return _conv(graph, op)
+
+
+def _mve_conv(graph: Graph, op: Op) -> Leads:
+    w = window_of(graph, op)
+    nothing: Leads = (None,) * len(op.inputs)
+    pointwise = w.kernel_h == w.kernel_w == 1
+    # Convolutions along one row have a kernel of their own, which reads most of them without copying.
+    if w.filter_c != w.in_c or w.batch != 1 or (w.in_h == 1 and not pointwise):
+        return nothing
+    if not pointwise:
+        return _conv(graph, op)
+    if w.stride_h != 1 or w.stride_w != 1:
+        return nothing
+    growth, blocks, rest = w.out_c - w.in_c, *divmod(w.out_h * w.out_w, _MVE_PIXELS)
+    leads = [
+        (first * growth, pixels * w.out_c)
+        for first, pixels in ((0, _MVE_PIXELS), (_MVE_PIXELS * (blocks - 1), _MVE_PIXELS))
+        if blocks
+    ]
+    leads += [((_MVE_PIXELS * blocks + pixel) * growth, w.out_c) for pixel in {0, rest - 1} if rest]
+    return (max(ahead + written for ahead, written in leads) - 1, *_rest(op))
+
+
+def _mve_depthwise(graph: Graph, op: Op) -> Leads:
+    window = window_of(graph, op)
+    # One channel is computed as a convolution.
+    if not 1 < window.in_c <= MVE_DEPTHWISE_BLOCK or window.batch != 1:
+        return (None,) * len(op.inputs)
+    return _depthwise(graph, op)
 
 
 def _depthwise(graph: Graph, op: Op) -> Leads:
@@ -281,6 +317,9 @@ _REFERENCE: Final[Mapping[str, _Rule]] = {
     "STRIDED_SLICE": _strided_slice,
     "TANH": _elementwise,
 }
+_MVE_PIXELS: Final = 4
+"""Pixels that a 1x1 convolution with MVE does at a time."""
+
 _CMSIS_OWN: Final = frozenset({"FULLY_CONNECTED", "MAX_POOL_2D", "MUL", "PAD"})
 """Operators whose kernels CMSIS-NN replaces, and that were not examined there."""
 
@@ -288,8 +327,14 @@ _CMSIS_NN: Final[Mapping[str, _Rule]] = {
     **{kind: rule for kind, rule in _REFERENCE.items() if kind not in _CMSIS_OWN},
     "CONV_2D": _cmsis_conv,
 }
+_CMSIS_NN_MVE: Final[Mapping[str, _Rule]] = {
+    **_CMSIS_NN,
+    "CONV_2D": _mve_conv,
+    "DEPTHWISE_CONV_2D": _mve_depthwise,
+}
 _RULES: Final[Mapping[KernelLibrary, Mapping[str, _Rule]]] = {
     "reference": _REFERENCE,
     "cmsis_nn": _CMSIS_NN,
     "cmsis_nn_dsp": _CMSIS_NN,
+    "cmsis_nn_mve": _CMSIS_NN_MVE,
 }
