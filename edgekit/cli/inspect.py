@@ -19,12 +19,14 @@ from edgekit.cli.params import (
 )
 from edgekit.errors import InputError
 from edgekit.files import write_atomic
+from edgekit.memory.plans import PLANS, Plan
 from edgekit.report.console import stderr_console
 from edgekit.report.inspect import print_inspection
 from edgekit.report.plan import print_plan
 from edgekit.report.plan_svg import plan_svg
 from edgekit.search.budget import Budget
 from edgekit.search.inspection import inspect_model
+from edgekit.search.planning import planned_content
 from edgekit.tflite.interpreter import probe
 from edgekit.tflite.reader import read_graph, read_model_file
 from edgekit.tflite.tflm import measure_tflm
@@ -44,6 +46,11 @@ from edgekit.tflite.tflm import measure_tflm
     metavar="[FILE.svg]",
     help="Draw the memory plan, into an SVG file too if one is named.",
 )
+@click.option(
+    "--with-plan",
+    type=click.Choice(PLANS),
+    help="Look at the model as `edgekit plan` writes it with this memory plan.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the document to stdout.")
 def command(
     model: Path,
@@ -56,6 +63,7 @@ def command(
     max_latency: float | None,
     tflm: bool,
     plan: Path | None,
+    with_plan: Plan | None,
     as_json: bool,
 ) -> int:
     """Show what MODEL needs: operators, arena with its peak, flash, and whether it fits a board.
@@ -68,6 +76,9 @@ def command(
     content = read_model_file(model)
     graph = read_graph(content)
     budget = Budget.of_board(board, ram, flash, max_latency) if board else None
+    if with_plan is not None:
+        content = planned_content(graph, chosen, board, with_plan)
+        graph = read_graph(content)
     record = inspect_model(content, graph, board, chosen, budget)
     if record.runs and tflm:
         record = record.model_copy(update={"tflm_host_arena": measure_tflm(content).total})

@@ -106,10 +106,7 @@ def plan_file(
     TaskError
         If real TFLite Micro says otherwise.
     """
-    if kernels == "xnnpack":
-        raise InputError(
-            "LiteRT on Linux allocates as it runs; there is no memory plan.", "Use another --kernels."
-        )
+    _check_kernels(kernels)
     core = board.core if board else DEFAULT_CORE
     entries = []
     found: Planned | None = None
@@ -134,6 +131,30 @@ def plan_file(
         ),
         content,
     )
+
+
+def planned_content(graph: Graph, kernels: KernelLibrary, board: BoardProfile | None, plan: Plan) -> bytes:
+    """Return the file of ``graph`` written anew with the least plan up to ``plan``.
+
+    Raises
+    ------
+    InputError
+        If edgekit does not understand everything in the model, or the kernels have no such plan.
+    """
+    _check_kernels(kernels)
+    core = board.core if board else DEFAULT_CORE
+    return write_model(plan_model(graph, plan, kernels, abi_of_core(core)).graph)
+
+
+def _check_kernels(kernels: KernelLibrary) -> None:
+    if kernels == "xnnpack":
+        raise InputError(
+            "LiteRT on Linux allocates as it runs; there is no memory plan.", "Use another --kernels."
+        )
+    if engine_of(kernels) == "aot":
+        raise InputError(
+            "The aot engine makes its own memory plan.", "Leave out the plan, or use --engine tflm."
+        )
 
 
 def plan_for_board(

@@ -80,6 +80,20 @@ def test_a_file_with_each_plan_and_its_figures(
     assert np.array_equal(before, after), "LiteRT does not mind the plan"
 
 
+def test_inspect_looks_at_a_plan_without_a_file(vww: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    heads = {}
+    for plan in ("greedy", "offline", "overlap"):
+        seen = document(capsys, "inspect", vww, "--with-plan", plan)
+        heads[plan] = seen["arena"]["head"]
+    assert heads == {"greedy": 73_728, "offline": 55_296, "overlap": 36_880}
+    assert run(["inspect", str(vww), "--with-plan", "overlap", "--plan"]) == 0
+    said = capsys.readouterr().err
+    assert "shared by input and output" in said and "head 36,880 B" in said and "tail 26,980 B" in said
+    refused(
+        capsys, "inspect", vww, "--engine", "aot", "--with-plan", "offline", words="makes its own memory plan"
+    )
+
+
 def test_bands_where_a_kernel_library_has_no_overlap(
     vww: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,6 +43,7 @@ FULL = os.environ.get("EDGEKIT_PLAN_GRID") == "paper"
 CONTROLS = 4
 """Spoilt plans that are tried of each model, with as many inputs as a case has, but eight at most."""
 STEP = 16
+_CMSIS_NN: tuple[KernelLibrary, ...] = ("cmsis_nn", "cmsis_nn_mve")
 _SPOILT_INPUTS = min(INPUTS, 8)
 
 pytestmark = pytest.mark.skipif(not tflm_available(), reason="the tflite-micro wheel is not installed")
@@ -71,7 +72,8 @@ class Case:
     def of(cls, graph: Graph, model: bytes | None = None) -> Case:
         """Plan ``graph``: for the wheel, and as for CMSIS-NN, whose overlap the reference kernels allow too."""
         planned = {plan: plan_model(graph, plan, "reference", "lp64", TFLM_WHEEL).graph for plan in PLANS}
-        planned["cmsis_nn"] = plan_model(graph, "overlap", "cmsis_nn").graph
+        for kernels in _CMSIS_NN:
+            planned[kernels] = plan_model(graph, "overlap", kernels).graph
         spoilt = [*_spoilt(planned["overlap"], "reference"), *_spoilt(planned["offline"], "reference")]
         return cls(model or write_model(graph), graph, planned, spoilt[:CONTROLS])
 
@@ -89,8 +91,8 @@ class Case:
             assert (arena.head + arena.scratch, arena.total) == (run.head, run.total), name
             assert run.differing(stock) == 0, name
             # The plan for CMSIS-NN leaves room for scratch that the reference kernels do not ask for.
-            assert run.total <= stock.total or name == "cmsis_nn", name
-            _check_static(graph, "cmsis_nn" if name == "cmsis_nn" else "reference")
+            assert run.total <= stock.total or name in _CMSIS_NN, name
+            _check_static(graph, next((kernels for kernels in _CMSIS_NN if kernels == name), "reference"))
         for graph in self.spoilt:
             assert plan_problems(graph, "reference")
         expected = replace(stock, outputs=stock.outputs[:_SPOILT_INPUTS])
@@ -105,7 +107,7 @@ def _check_static(graph: Graph, kernels: KernelLibrary) -> None:
     overlaps = overlaps_of(graph, buffers, kernels) if plan_name(graph) == "overlap" else ()
     bound = plan_lower_bound(buffers, overlaps, dead_parts(graph, buffers))
     assert tflm_plan(graph, scratch).peak >= bound
-    if kernels == "cmsis_nn" and plan_name(graph) == "overlap":
+    if plan_name(graph) == "overlap":
         assert plan_problems(graph, "esp_nn")
 
 
