@@ -1,7 +1,8 @@
 """Memory plans made ahead of time, with or without overlap of an operator's input and output.
 
 A chain of operators, as MobileNet V1 is one, gets the least plan there is. Any other graph gets the best of several
-heuristics; TFLite Micro's own plan is among them, so that none is worse.
+heuristics; TFLite Micro's own plan is among them, so that none is worse. Where it is small and they do not reach the
+lower bound, branch and bound looks whether there is a smaller one.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from edgekit.memory.chain import find_chain, plan_chain
+from edgekit.memory.exact import MOST_BUFFERS, least_plan
 from edgekit.memory.greedy import MemoryPlan, plan_greedy
-from edgekit.memory.lifetimes import Buffer, align
+from edgekit.memory.lifetimes import ALIGNMENT, Buffer, align
 from edgekit.memory.overlap import Dead, Leads, Overlap, grid_leads, least_peak, prefix_leads
 from edgekit.memory.placement import Placement
 from edgekit.memory.plan_check import check_plan
@@ -104,4 +106,6 @@ def _plan_graph(buffers: Sequence[Buffer], leads: Leads, bound: int) -> Sequence
     placement.search()
     if leads and not placement.done:
         placement.offer(_plan_graph(buffers, {}, least_peak(buffers, {})))
+    if not placement.done and len(buffers) <= MOST_BUFFERS:
+        placement.offer(least_plan(buffers, leads, placement.offsets, bound, ALIGNMENT)[0])
     return placement.offsets

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from edgekit.aot.plan import AotPlan, plan_program
 from edgekit.aot.program import Call, Program, lower
+from edgekit.memory.exact import ExactSearch, least_plan
 from edgekit.memory.greedy import MemoryPlan, plan_greedy
 from edgekit.memory.lifetimes import Buffer, align, head_buffers, lower_bound
-from edgekit.memory.static_plan import Overlap, check_plan, plan_lower_bound, plan_static
+from edgekit.memory.overlap import grid_leads
+from edgekit.memory.static_plan import Dead, Overlap, check_plan, plan_lower_bound, plan_static
 from edgekit.mobilenet.architecture import Arch, NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.tflite.graph import Graph, Op, Tensor
@@ -140,6 +142,37 @@ def test_a_small_graph_gets_the_least_plan_too(problem: Problem) -> None:
     buffers = [replace(b, size=STEP + b.size % (5 * STEP)) for b in buffers]
     assume(len(buffers) <= 7)
     assert plan_static(buffers, overlaps).peak == least_by_trial(buffers, overlaps)
+
+
+@given(graphs(most=4))
+@settings(deadline=None, max_examples=40, derandomize=True)
+def test_branch_and_bound_finds_the_least_plan_and_proves_it(problem: Problem) -> None:
+    buffers = [replace(b, size=STEP + b.size % (5 * STEP)) for b in problem[0]]
+    overlaps = [replace(o, lead=max(o.lead, 0)) for o in problem[1]]
+    assume(len(buffers) <= 7)
+    leads = grid_leads(buffers, overlaps)
+    least = least_by_trial(buffers, overlaps)
+    search = ExactSearch(buffers, leads)
+    offsets = search.fit(least)
+    assert offsets is not None and check_plan(MemoryPlan(tuple(buffers), tuple(offsets)), overlaps) == []
+    assert search.fit(least - STEP) is None
+    stacked = [sum(b.size for b in buffers[:k]) for k in range(len(buffers))]
+    found, proven = least_plan(buffers, leads, stacked, 0, STEP)
+    assert proven and MemoryPlan(tuple(buffers), tuple(found)).peak == least
+
+
+def test_what_of_a_buffer_is_dead_is_free_for_others() -> None:
+    # A quarter of the first is dead when the second is born, half when the third is.
+    buffers = (Buffer(64, 0, 3), Buffer(16, 1, 3), Buffer(32, 2, 3))
+    dead = [Dead(0, 1, 16), Dead(0, 2, 32)]
+    plan = plan_static(buffers, (), dead)
+    assert check_plan(plan, (), dead) == [] and check_plan(plan)
+    assert plan_lower_bound(buffers, (), dead) == 80 <= plan.peak < plan_static(buffers).peak == 112
+    # One step deeper, and bytes that are still read are lost.
+    deeper = MemoryPlan(buffers, (0, 16, 64))
+    assert "share bytes 16 to 32 at time 1" in check_plan(deeper, (), dead)[0]
+    assert check_plan(MemoryPlan(buffers, (0, 0, 64)), (), dead) == []
+    assert check_plan(MemoryPlan(buffers, (0, 0, 64)), (), dead[1:])
 
 
 @given(st.one_of(chains(), graphs(most=10)), st.integers(0, 1000))
