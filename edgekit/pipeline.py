@@ -22,7 +22,7 @@ from edgekit.codegen.record import ArenaRecord, BudgetRecord, ImageSizeRecord, L
 from edgekit.errors import InputError, TaskError
 from edgekit.memory.arena import predict_wheel_arena
 from edgekit.memory.lifetimes import align
-from edgekit.memory.plans import Plan
+from edgekit.memory.plan_names import Plan
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.search.budget import Budget

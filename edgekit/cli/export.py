@@ -23,13 +23,13 @@ from edgekit.cli.params import (
 from edgekit.codegen.project import check_framework
 from edgekit.errors import InputError
 from edgekit.files import check_writable, read_bytes
+from edgekit.memory.plan_names import PlanChoice
 from edgekit.pipeline import export, sizes_line
 from edgekit.report.console import stderr_console
 from edgekit.report.inspect import print_inspection
 from edgekit.search.budget import Budget
 from edgekit.search.inspection import inspect_model
 from edgekit.search.planning import plan_for_board
-from edgekit.search.records import PlanChoice
 from edgekit.tflite.interpreter import probe
 from edgekit.tflite.reader import read_graph, read_model_file
 from edgekit.tflite.support import refusal

@@ -25,11 +25,12 @@ from edgekit.cli.folder import write_build
 from edgekit.cli.params import board_option, framework_option, limit_options, output_option, plan_option
 from edgekit.errors import TaskError
 from edgekit.files import check_writable
+from edgekit.memory.plan_names import PlanChoice
 from edgekit.mobilenet.architecture import ARCHS, Arch
 from edgekit.report.console import stderr_console
 from edgekit.report.fit import closest, print_candidates, print_choice, unlocked
 from edgekit.search.budget import Budget
-from edgekit.search.records import ENGINE_CHOICES, EngineChoice, FitRecord, PlanChoice
+from edgekit.search.records import ENGINE_CHOICES, EngineChoice, FitRecord
 from edgekit.search.search import search
 from edgekit.search.space import GRIDS, Grid, search_space
 

@@ -19,7 +19,7 @@ from edgekit.cli.params import (
 )
 from edgekit.errors import InputError
 from edgekit.files import write_atomic
-from edgekit.memory.plans import PLANS, Plan
+from edgekit.memory.plan_names import PLANS, Plan
 from edgekit.report.console import stderr_console
 from edgekit.report.inspect import print_inspection
 from edgekit.report.plan import print_plan

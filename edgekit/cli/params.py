@@ -14,7 +14,7 @@ from edgekit.boards.catalog import get_board, load_catalog
 from edgekit.boards.kernels import AOT_KERNELS, ENGINES, KERNEL_LIBRARIES, Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import FRAMEWORK_NAMES, BoardProfile
 from edgekit.errors import EdgekitError, InputError
-from edgekit.search.records import PLAN_CHOICES
+from edgekit.memory.plan_names import PLAN_CHOICES
 from edgekit.units import format_ms, format_size, parse_size, parse_time_ms
 
 MAX_BYTES: Final = 1 << 40

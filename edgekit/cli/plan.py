@@ -12,7 +12,7 @@ from edgekit.boards.profile import BoardProfile
 from edgekit.cli.params import board_option, choose_kernels
 from edgekit.errors import InputError
 from edgekit.files import check_writable, write_atomic
-from edgekit.memory.plans import PLANS, Plan
+from edgekit.memory.plan_names import PLANS, Plan
 from edgekit.report.console import stderr_console
 from edgekit.report.planning import print_plans
 from edgekit.search.planning import plan_file, written

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final, Literal, get_args
 
 from edgekit.boards.kernels import KernelLibrary
 from edgekit.memory.arena import tflm_plan
 from edgekit.memory.lifetimes import Buffer, head_buffers
 from edgekit.memory.overlap import Dead, Overlap
 from edgekit.memory.plan_check import check_plan
+from edgekit.memory.plan_names import TENSOR_PLANS, TensorPlan
 from edgekit.memory.releases import VERIFIED_RELEASE, Abi, TflmRelease
 from edgekit.memory.scratch import scratch_requests
 from edgekit.memory.static_plan import plan_lower_bound, plan_static
@@ -22,14 +22,6 @@ from edgekit.memory.tflm_leads import dead_parts, overlaps_of
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.offline import OFFLINE_PLAN, ONLINE, offline_offsets, with_offsets
 from edgekit.tflite.support import Problem
-
-TensorPlan = Literal["greedy", "offline", "overlap"]
-"""Where tensors lie: by TFLite Micro's greedy planner, by a plan that lets none overlap, or by one that does."""
-TENSOR_PLANS: Final[tuple[TensorPlan, ...]] = get_args(TensorPlan)
-
-Plan = Literal[TensorPlan, "bands"]
-"""How a network's memory is planned: ``bands`` are a change of the network too, planned as far as its kernels allow."""
-PLANS: Final[tuple[Plan, ...]] = get_args(Plan)
 
 
 def with_plan(

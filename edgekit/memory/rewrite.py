@@ -9,7 +9,8 @@ from edgekit.errors import InputError
 from edgekit.memory.arena import Arena, tflm_arena
 from edgekit.memory.band_choice import BandChoice, with_bands
 from edgekit.memory.fold_pad import fold_pads
-from edgekit.memory.plans import Plan, plan_name, with_plan
+from edgekit.memory.plan_names import Plan
+from edgekit.memory.plans import plan_name, with_plan
 from edgekit.memory.releases import VERIFIED_RELEASE, Abi, TflmRelease
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.offline import with_offsets

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
 from edgekit.memory.arena import abi_of_core
-from edgekit.memory.plans import Plan, plan_stages
+from edgekit.memory.plan_names import Plan
+from edgekit.memory.plans import plan_stages
 from edgekit.memory.rewrite import plan_graph
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph

@@ -15,7 +15,7 @@ from edgekit.boards.profile import BoardProfile
 from edgekit.latency.estimate import estimate_latency
 from edgekit.memory.arena import Arena, predict_arena, release_margin
 from edgekit.memory.greedy import MemoryPlan
-from edgekit.memory.plans import Plan
+from edgekit.memory.plan_names import Plan
 from edgekit.search.budget import Budget
 from edgekit.search.code_size import aot_code_bytes, code_bytes
 from edgekit.search.records import ArenaFigures, Binding, FlashFigures, LatencyFigures, LimitName

@@ -14,12 +14,13 @@ from edgekit.boards.profile import BoardProfile
 from edgekit.documents import Document, Part
 from edgekit.errors import InputError, TaskError
 from edgekit.memory.arena import abi_of_core, predict_arena, predict_wheel_arena
-from edgekit.memory.plans import PLANS, Plan, plan_name, plan_problems
+from edgekit.memory.plan_names import PLANS, Plan, PlanChoice
+from edgekit.memory.plans import plan_name, plan_problems
 from edgekit.memory.rewrite import Planned, plan_graph, plan_model
 from edgekit.search.budget import Budget
 from edgekit.search.figures import DEFAULT_CORE, bands_limit, memory_figures, tflm_figures
 from edgekit.search.inspection import ModelEntry
-from edgekit.search.records import ArenaFigures, Candidate, EngineChoice, HostArena, PlanChoice
+from edgekit.search.records import ArenaFigures, Candidate, EngineChoice, HostArena
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.macs import graph_mult_adds
 from edgekit.tflite.reader import read_graph

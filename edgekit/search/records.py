@@ -9,7 +9,7 @@ from pydantic import Field
 
 from edgekit.boards.kernels import Engine, KernelLibrary
 from edgekit.documents import Document, Part
-from edgekit.memory.plans import Plan
+from edgekit.memory.plan_names import Plan, PlanChoice
 from edgekit.mobilenet.architecture import Arch, NetworkSpec
 
 Basis = Literal["measured", "exact", "estimated", "published", "interpolated", "extrapolated"]
@@ -18,10 +18,6 @@ Basis = Literal["measured", "exact", "estimated", "published", "interpolated", "
 EngineChoice = Literal["auto", Engine]
 """Which engines a search looks at: one, or with ``auto`` all that the board can run."""
 ENGINE_CHOICES: Final[tuple[EngineChoice, ...]] = get_args(EngineChoice)
-
-PlanChoice = Literal["auto", Plan]
-"""Which memory plans a search looks at: up to one, or with ``auto`` as far as it takes to fit."""
-PLAN_CHOICES: Final[tuple[PlanChoice, ...]] = get_args(PlanChoice)
 
 LimitName = Literal["ram", "flash", "latency"]
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from edgekit.boards.kernels import Engine
 from edgekit.boards.profile import BoardProfile
 from edgekit.memory.arena import release_note
-from edgekit.memory.plans import PLANS
+from edgekit.memory.plan_names import PLANS, PlanChoice
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.search.budget import Budget
 from edgekit.search.evaluate import Evaluator, Stages
 from edgekit.search.planning import PLANS_OF_AOT, check_plan
-from edgekit.search.records import BudgetFigures, Candidate, EngineChoice, FitRecord, PlanBest, PlanChoice
+from edgekit.search.records import BudgetFigures, Candidate, EngineChoice, FitRecord, PlanBest
 
 
 def search(

@@ -22,7 +22,8 @@ from wheel_runs import WheelRun, run_wheel
 from edgekit.boards.kernels import KernelLibrary
 from edgekit.memory.arena import predict_wheel_arena, tflm_plan
 from edgekit.memory.lifetimes import head_buffers
-from edgekit.memory.plans import PLANS, plan_name, plan_problems
+from edgekit.memory.plan_names import PLANS
+from edgekit.memory.plans import plan_name, plan_problems
 from edgekit.memory.releases import TFLM_WHEEL
 from edgekit.memory.rewrite import plan_model
 from edgekit.memory.scratch import scratch_requests

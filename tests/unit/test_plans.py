@@ -21,7 +21,8 @@ from edgekit.memory.bands import band_layers, banded, cut
 from edgekit.memory.fold_pad import fold_pads
 from edgekit.memory.greedy import plan_greedy
 from edgekit.memory.lifetimes import Buffer, head_buffers
-from edgekit.memory.plans import PLANS, TENSOR_PLANS, plan_name, plan_problems, with_plan
+from edgekit.memory.plan_names import PLANS, TENSOR_PLANS
+from edgekit.memory.plans import plan_name, plan_problems, with_plan
 from edgekit.memory.releases import TFLM_WHEEL
 from edgekit.memory.rewrite import plan_graph, plan_model, variants
 from edgekit.memory.scratch import scratch_requests

@@ -1,0 +1,57 @@
+"""Memory plans with TFLite Micro's own kernels on an emulated Cortex-M4F; skipped unless its library is at hand."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from aot_networks import random_network
+
+from edgekit.boards.cores import get_core
+from edgekit.boards.kernels import KernelLibrary
+from edgekit.build.tflm import TFLM_VARIABLE, find_tflm
+from edgekit.cli.main import run
+from edgekit.codegen.record import load_project
+from edgekit.errors import InputError
+from edgekit.memory.plan_names import Plan
+from edgekit.memory.plans import plan_name
+from edgekit.mobilenet.architecture import NetworkSpec
+from edgekit.tflite.reader import read_graph
+from edgekit.tflite.writer import write_model
+
+BOARD = "mps2-an386"
+
+
+@pytest.fixture(params=["reference", "cmsis_nn_dsp"])
+def kernels(request: pytest.FixtureRequest) -> KernelLibrary:
+    """A kernel library whose TFLite Micro is there."""
+    chosen: KernelLibrary = request.param
+    if not os.environ.get(TFLM_VARIABLE):
+        pytest.skip(f"TFLite Micro is not at hand (set {TFLM_VARIABLE})")
+    try:
+        find_tflm(None, chosen, get_core("cortex-m4f"))
+    except InputError as error:
+        pytest.skip(error.message)
+    return chosen
+
+
+@pytest.mark.parametrize("plan", ["offline", "overlap", "bands"])
+def test_a_planned_model_is_bit_exact_in_the_arena_that_was_predicted(
+    kernels: KernelLibrary, plan: Plan, tmp_path: Path
+) -> None:
+    model, folder = tmp_path / "model.tflite", tmp_path / "build"
+    model.write_bytes(write_model(random_network(NetworkSpec("mobilenet_v1", 0.25, 96, 3, 10), seed=4)))
+    args = ("--board", BOARD, "--kernels", kernels, "--plan", plan, "--ram", "76KB", "-o", str(folder))
+    assert run(["export", str(model), *args]) in (0, 1)
+    project = load_project(folder)
+    assert project.plan != "greedy"
+    assert plan_name(read_graph((folder / project.model.file).read_bytes())) != "greedy"
+    assert run(["build", "--build", str(folder), "--tflm", os.environ[TFLM_VARIABLE]]) in (0, 1)
+    assert run(["bench", "--build", str(folder), "--port", "qemu", "--inputs", "20"]) == 0
+    record = json.loads((folder / "bench.json").read_text())
+    assert (record["kernels"], record["plan"]) == (kernels, project.plan)
+    assert record["outputs"] == {"compared": 20, "mismatched": 0}
+    assert record["arena"]["measured"] == record["arena"]["predicted"] == project.arena.total
+    assert record["selftest"] == "passed"
