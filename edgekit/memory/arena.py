@@ -118,11 +118,41 @@ def abi_of_core(core: str) -> Abi:
     return next((abi for prefix, abi in _ABI_OF_CORE if core.startswith(prefix)), "ilp32")
 
 
-def release_margin(arena: Arena, board: BoardProfile) -> int:
-    """Return the bytes to keep free because the board's SDK ships another TFLite Micro than the verified one."""
+def release_margin(tail: int, board: BoardProfile) -> int:
+    """Return the bytes to keep free because the board's SDK ships another TFLite Micro than the verified one.
+
+    Parameters
+    ----------
+    tail:
+        Bytes of the arena's tail.
+    """
     if board.linux or _ships_verified(board):
         return 0
-    return align(-(-arena.tail // _MARGIN_OF_TAIL))
+    return align(-(-tail // _MARGIN_OF_TAIL))
+
+
+@dataclass(frozen=True, slots=True)
+class ArenaLimit:
+    """Bytes of RAM that an arena may take on a board, what is kept free for the board's TFLite Micro included.
+
+    Attributes
+    ----------
+    bytes:
+        Of RAM.
+    board:
+        ``None`` where nothing is kept free.
+    """
+
+    bytes: int
+    board: BoardProfile | None = None
+
+    def leaves(self, tail: int) -> int:
+        """Return the bytes that an arena with a tail of ``tail`` bytes may require."""
+        return self.bytes - (release_margin(tail, self.board) if self.board else 0)
+
+    def holds(self, arena: Arena) -> bool:
+        """Return whether ``arena`` stays within it."""
+        return arena.required <= self.leaves(arena.tail)
 
 
 def _ships_verified(board: BoardProfile) -> bool:

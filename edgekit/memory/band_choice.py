@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgekit.boards.kernels import KernelLibrary
-from edgekit.memory.arena import tflm_arena
+from edgekit.memory.arena import ArenaLimit, tflm_arena
 from edgekit.memory.bands import Band, Layer, band_layers, banded, cut
 from edgekit.memory.lifetimes import align, head_buffers, live_bytes
 from edgekit.memory.plans import with_plan
@@ -96,7 +96,7 @@ def with_bands(
     kernels: KernelLibrary,
     abi: Abi = "arm32",
     release: TflmRelease = VERIFIED_RELEASE,
-    limit: int | None = None,
+    limit: ArenaLimit | None = None,
 ) -> tuple[Graph, BandChoice] | None:
     """Return ``graph`` in bands, planned as far as ``kernels`` allow, or ``None`` if it has no bands.
 
@@ -107,36 +107,38 @@ def with_bands(
     kernels, abi, release:
         As in :func:`edgekit.memory.plans.with_plan`.
     limit:
-        Bytes of arena. Of the choices that stay within them the one with the fewest Mult-Adds is taken; ``None`` is
+        Of RAM. Of the choices that stay within them the one with the fewest Mult-Adds is taken; ``None`` is
         returned where none does. Without a limit it is the one with the least arena.
     """
     tail = tflm_arena(graph, kernels, abi, release).tail
     choices = sorted(band_choices(graph, tail), key=lambda c: (c.arena, c.mult_adds))
     least = choices[:_TRIED]
     if limit is not None:
-        # What scratch takes is not part of the estimate: where it is much, less work is not enough.
-        quick = sorted((c for c in choices if c.arena <= limit), key=lambda c: (c.mult_adds, c.arena))
-        least = [*quick[:_TRIED], *(c for c in least if c.arena <= limit)]
+        # The estimate knows neither scratch nor what overlaps: where it is over the limit, a plan may still be within.
+        quick = sorted((c for c in choices if c.arena <= limit.bytes), key=lambda c: (c.mult_adds, c.arena))
+        least = [*quick[:_TRIED], *least]
     best: tuple[Graph, BandChoice] | None = None
     for choice in dict.fromkeys(least):
         cut_graph = banded(graph, choice.depth, choice.count)
-        if cut_graph is None or (limit is not None and _least(cut_graph, kernels, abi, release) > limit):
+        if cut_graph is None or (limit is not None and _too_large(cut_graph, kernels, abi, release, limit)):
             continue
         planned = with_plan(cut_graph, "overlap", kernels, abi, release)
-        arena = tflm_arena(planned, kernels, abi, release).required
-        if limit is not None and arena > limit:
+        arena = tflm_arena(planned, kernels, abi, release)
+        if limit is not None and not limit.holds(arena):
             continue
-        if best is None or arena < best[1].arena:
-            best = planned, BandChoice(choice.depth, choice.count, arena, choice.mult_adds)
+        if best is None or arena.required < best[1].arena:
+            best = planned, BandChoice(choice.depth, choice.count, arena.required, choice.mult_adds)
         if limit is not None:
             return best
     return best
 
 
-def _least(graph: Graph, kernels: KernelLibrary, abi: Abi, release: TflmRelease) -> int:
-    """Return bytes of arena that no plan of ``graph`` is below."""
+def _too_large(
+    graph: Graph, kernels: KernelLibrary, abi: Abi, release: TflmRelease, limit: ArenaLimit
+) -> bool:
+    """Return whether no plan of ``graph`` can stay within ``limit``."""
     scratch = scratch_requests(graph, kernels, abi, release)
     buffers = head_buffers(graph, scratch)
     overlaps, dead = overlaps_of(graph, buffers, kernels), dead_parts(graph, buffers)
     tail = tail_bytes(graph, kernels, abi, len(scratch), release).total
-    return plan_lower_bound(buffers, overlaps, dead) + tail
+    return plan_lower_bound(buffers, overlaps, dead) + tail > limit.leaves(tail)

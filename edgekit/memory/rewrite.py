@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from edgekit.boards.kernels import KernelLibrary
 from edgekit.errors import InputError
-from edgekit.memory.arena import Arena, tflm_arena
+from edgekit.memory.arena import Arena, ArenaLimit, tflm_arena
 from edgekit.memory.band_choice import BandChoice, with_bands
 from edgekit.memory.fold_pad import fold_pads
 from edgekit.memory.plan_names import Plan
@@ -45,7 +45,7 @@ def plan_graph(
     kernels: KernelLibrary,
     abi: Abi = "arm32",
     release: TflmRelease = VERIFIED_RELEASE,
-    limit: int | None = None,
+    limit: ArenaLimit | None = None,
 ) -> Planned:
     """Return ``graph`` with the least arena that ``plan`` and those before it give: greedy, offline, overlap, bands.
 
@@ -56,12 +56,12 @@ def plan_graph(
     kernels, abi, release:
         What it is to run with.
     limit:
-        Bytes of arena to stay within, with as few more Mult-Adds as possible; without it bands give the least arena.
+        What to stay within, with as few more Mult-Adds as possible; without it bands give the least arena.
     """
     whole = with_plan(graph, "overlap" if plan == "bands" else plan, kernels, abi, release)
     arena = tflm_arena(whole, kernels, abi, release)
     found = Planned(whole, plan_name(whole), arena)
-    if plan != "bands" or (limit is not None and arena.required <= limit):
+    if plan != "bands" or (limit is not None and limit.holds(arena)):
         return found
     cut = with_bands(graph, kernels, abi, release, limit)
     if cut is None or cut[1].arena >= arena.required:
@@ -75,7 +75,7 @@ def plan_model(
     kernels: KernelLibrary,
     abi: Abi = "arm32",
     release: TflmRelease = VERIFIED_RELEASE,
-    limit: int | None = None,
+    limit: ArenaLimit | None = None,
 ) -> Planned:
     """Return the graph of a model file as :func:`plan_graph` does, written anew; of its variants the least.
 

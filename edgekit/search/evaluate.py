@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
-from edgekit.memory.arena import abi_of_core
+from edgekit.memory.arena import ArenaLimit, abi_of_core
 from edgekit.memory.plan_names import Plan
 from edgekit.memory.plans import plan_stages
 from edgekit.memory.rewrite import plan_graph
@@ -14,7 +14,7 @@ from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.mobilenet.published import expected_top1
 from edgekit.search.budget import Budget
-from edgekit.search.figures import bands_limit, bindings, latency_figures, memory_figures
+from edgekit.search.figures import bindings, latency_figures, memory_figures
 from edgekit.search.records import Candidate, LatencyFigures, Top1Figures
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.macs import graph_mult_adds
@@ -65,7 +65,7 @@ class Evaluator:
         """Return the network in bands where RAM is all that it lacks, and bands give it; otherwise ``whole``."""
         if [binding.limit for binding in whole.binding] != ["ram"]:
             return whole
-        return self._banded(spec, graph, whole, bands_limit(whole.arena, self._budget))
+        return self._banded(spec, graph, whole, ArenaLimit(self._budget.ram_bytes, self._board))
 
     def least(self, whole: Candidate) -> Candidate:
         """Return ``whole`` with the bands of the least arena, if that is less: what it would need at least."""
@@ -73,7 +73,9 @@ class Evaluator:
             return whole
         return self._banded(whole.spec, network_graph(whole.spec), whole, None)
 
-    def _banded(self, spec: NetworkSpec, graph: Graph, whole: Candidate, limit: int | None) -> Candidate:
+    def _banded(
+        self, spec: NetworkSpec, graph: Graph, whole: Candidate, limit: ArenaLimit | None
+    ) -> Candidate:
         kernels, board = whole.kernels, self._board
         planned = plan_graph(graph, "bands", kernels, abi_of_core(board.core), limit=limit)
         if planned.bands is None:

@@ -73,14 +73,6 @@ def memory_figures(
     return MemoryFigures(tflm_figures(arena, board), flash, arena.plan)
 
 
-def bands_limit(arena: ArenaFigures, budget: Budget) -> int:
-    """Return the bytes that a network in bands may require in ``budget``, going by the ``arena`` of it as a whole.
-
-    Twice the margin is kept free: bands have more operators, and so a longer tail, which the margin grows with.
-    """
-    return budget.ram_bytes - 2 * arena.margin
-
-
 def program_figures(program: Program, kernels: KernelLibrary, board: BoardProfile | None) -> MemoryFigures:
     """Return what ``program`` takes with ``kernels`` of the aot engine; ``board`` as in :func:`memory_figures`."""
     plan = plan_program(program)
@@ -130,7 +122,7 @@ def tflm_figures(arena: Arena, board: BoardProfile | None) -> ArenaFigures:
         scratch=arena.scratch,
         total=arena.total,
         required=arena.required,
-        margin=release_margin(arena, board) if board else 0,
+        margin=release_margin(arena.tail, board) if board else 0,
         basis=arena.basis,
     )
 

@@ -13,12 +13,12 @@ from edgekit.boards.kernels import KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
 from edgekit.documents import Document, Part
 from edgekit.errors import InputError, TaskError
-from edgekit.memory.arena import abi_of_core, predict_arena, predict_wheel_arena
+from edgekit.memory.arena import ArenaLimit, abi_of_core, predict_arena, predict_wheel_arena
 from edgekit.memory.plan_names import PLANS, Plan, PlanChoice
 from edgekit.memory.plans import plan_name, plan_problems
 from edgekit.memory.rewrite import Planned, plan_graph, plan_model
 from edgekit.search.budget import Budget
-from edgekit.search.figures import DEFAULT_CORE, bands_limit, memory_figures, tflm_figures
+from edgekit.search.figures import DEFAULT_CORE, memory_figures, tflm_figures
 from edgekit.search.inspection import ModelEntry
 from edgekit.search.records import ArenaFigures, Candidate, EngineChoice, HostArena
 from edgekit.tflite.graph import Graph
@@ -189,7 +189,7 @@ def plan_for_board(
         return model, graph, plan_name(graph)
     if plan == "greedy" and plan_name(graph) == "greedy":
         return model, graph, "greedy"
-    limit = bands_limit(arena, budget)
+    limit = ArenaLimit(budget.ram_bytes, board)
     abi = abi_of_core(board.core)
     found = None
     for each in PLANS if plan == "auto" else (plan,):
@@ -207,8 +207,7 @@ def with_plan_of(candidate: Candidate, graph: Graph, board: BoardProfile, budget
     """Return ``graph``, a network that was made, with the memory plan with which ``candidate`` was found."""
     if candidate.engine == "aot" or candidate.plan == "greedy":
         return graph
-    whole = memory_figures(graph, candidate.kernels, board, 0).arena
-    limit = bands_limit(whole, budget)
+    limit = ArenaLimit(budget.ram_bytes, board)
     return plan_graph(graph, candidate.plan, candidate.kernels, abi_of_core(board.core), limit=limit).graph
 
 

@@ -15,7 +15,7 @@ from random_graphs import chain_with_residuals, random_graph
 
 from edgekit.bench.job import check_kernels
 from edgekit.errors import InputError, TaskError
-from edgekit.memory.arena import predict_arena, predict_wheel_arena, tflm_plan
+from edgekit.memory.arena import ArenaLimit, predict_arena, predict_wheel_arena, tflm_plan
 from edgekit.memory.band_choice import band_choices, with_bands
 from edgekit.memory.bands import band_layers, banded, cut
 from edgekit.memory.fold_pad import fold_pads
@@ -299,10 +299,10 @@ def test_the_estimate_of_a_choice_is_near_what_it_comes_to() -> None:
 def test_a_limit_is_reached_with_as_few_more_mult_adds_as_possible() -> None:
     graph = network(0.5, 160)
     least = with_bands(graph, "reference")
-    enough = with_bands(graph, "reference", limit=240_000)
+    enough = with_bands(graph, "reference", limit=ArenaLimit(240_000))
     assert least is not None and enough is not None
     assert enough[1].arena <= 240_000 and enough[1].mult_adds < least[1].mult_adds
-    whole = plan_graph(graph, "bands", "reference", limit=260_000)
+    whole = plan_graph(graph, "bands", "reference", limit=ArenaLimit(260_000))
     assert (whole.plan, whole.bands) == ("overlap", None), "it fits without bands"
 
 
