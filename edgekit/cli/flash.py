@@ -11,9 +11,21 @@ from edgekit.cli.params import build_option, show_complaint
 
 @click.command("flash")
 @build_option
+@click.option("--dry-run", is_flag=True, help="Print the commands that would be run, and touch nothing.")
+@click.option("--port", "-p", metavar="PORT", help="Serial port or URL. [default: found by its USB ids]")
+@click.option("--target", metavar="USER@HOST", help="Board that is reached over the network.")
+@click.option("--method", metavar="TOOL", help="How, instead of the board's own way: see docs/flashing.md.")
 @click.option("--stop", is_flag=True, help="End the emulated board that was started.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON document to stdout.")
-def command(folder: Path, stop: bool, as_json: bool) -> None:
+def command(
+    folder: Path,
+    dry_run: bool,
+    port: str | None,
+    target: str | None,
+    method: str | None,
+    stop: bool,
+    as_json: bool,
+) -> None:
     """Put the firmware onto the board, having built it where needed. An emulated board is started with it.
 
     The emulated board runs in the background until `edgekit flash --stop`; `edgekit bench` and
@@ -21,25 +33,38 @@ def command(folder: Path, stop: bool, as_json: bool) -> None:
 
     Exit status: 0, 1 if it could not be done, 2 the user's input.
     """
-    from edgekit.flash.board import flash_board, stop_board
+    from edgekit.flash.board import flash_board, flash_commands, stop_board
+    from edgekit.flash.flasher import Told, Wishes
+    from edgekit.flash.record import EmulatorRecord
     from edgekit.report.build import print_build
     from edgekit.report.console import stderr_console
 
     if stop:
         ended = stop_board(folder)
         click.echo(
-            f"Ended {ended.machine} at {ended.port}, process {ended.pid}."
-            if ended
+            f"Ended {ended.board} at {ended.port}, process {ended.pid}."
+            if isinstance(ended, EmulatorRecord)
             else f"No board of {folder} was running.",
             err=True,
         )
         if as_json:
             click.echo(ended.to_json() if ended else "null\n", nl=False)
         return
-    record, built = flash_board(folder, lambda build: print_build(build, stderr_console()), show_complaint)
-    click.echo(f"{record.machine} runs {folder / built.image.file}, process {record.pid}.", err=True)
-    click.echo("Next: `edgekit bench`, `edgekit monitor`, `edgekit flash --stop`.", err=True)
+    wishes = Wishes(port=port, target=target, method=method)
+    told = Told(built=lambda build: print_build(build, stderr_console()), complains=show_complaint, says=_say)
+    if dry_run:
+        for line in flash_commands(folder, wishes, told):
+            click.echo(line)
+        return
+    record = flash_board(folder, wishes, told)
+    if isinstance(record, EmulatorRecord):
+        click.echo(f"{record.board} runs the image of {folder}, process {record.pid}.", err=True)
+        click.echo("Next: `edgekit bench`, `edgekit monitor`, `edgekit flash --stop`.", err=True)
     if as_json:
         click.echo(record.to_json(), nl=False)
     else:
         click.echo(record.port)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,123 +1,82 @@
-"""Putting a build folder's image onto its board. An emulated board is started with it."""
+"""Putting a build folder's image onto its board, and finding the board again."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from edgekit import __version__
-from edgekit.boards.catalog import get_board
 from edgekit.build.lock import folder_lock
 from edgekit.build.process import signals_unwind
 from edgekit.build.project import built_image
-from edgekit.build.record import BuildRecord
+from edgekit.build.record import BuildRecord, load_build
 from edgekit.codegen.record import load_project
 from edgekit.errors import InputError, TaskError
-from edgekit.files import check_writable, write_atomic
-from edgekit.flash.emulated import Emulated, emulated, start_emulator
-from edgekit.flash.emulator import MACHINES, Machine, find_emulator
-from edgekit.flash.processes import end_process, identity_of
-from edgekit.flash.record import FLASH_FILE, FLASH_LOG, FlashRecord, load_flash
-
-Built = Callable[[BuildRecord], None]
-"""Told of a build that had to be made."""
-Complains = Callable[[str], None]
-"""Told of each line in which the firmware says, when it starts, that something is wrong."""
-
-
-def machine_of(folder: Path) -> Machine:
-    """Return the emulator's machine for the board of a build folder.
-
-    Raises
-    ------
-    InputError
-        If it is no build folder.
-    TaskError
-        If the board is not an emulated one: edgekit cannot put an image onto it.
-    """
-    board = load_project(folder).board
-    if board in MACHINES:
-        return MACHINES[board]
-    with_what = ""
-    with suppress(InputError):  # a board of the user's own, whose folder is not known here
-        with_what = f" with {get_board(board).flash_method}"
-    raise TaskError(
-        f"edgekit cannot put firmware onto {board} yet.",
-        f"Flash what you have built from the sources below src/ yourself{with_what}, then `edgekit bench --port PORT`.",
-    )
+from edgekit.files import check_writable
+from edgekit.flash.emulated import emulated
+from edgekit.flash.emulator import MACHINES, find_emulator
+from edgekit.flash.flasher import Ask, Job, Told, Wishes
+from edgekit.flash.flashers import FLASHERS, flasher_of
+from edgekit.flash.record import FLASH_FILE, FLASH_LOG, AnyRecord, load_flash
 
 
 def flash_board(
-    folder: Path, built: Built | None = None, complains: Complains | None = None
-) -> tuple[FlashRecord, BuildRecord]:
-    """Start the board of ``folder`` with its image, built anew where needed, and write flash.json.
+    folder: Path, wishes: Wishes | None = None, told: Told | None = None, ask: Ask | None = None
+) -> AnyRecord:
+    """Put the image of ``folder``, built anew where needed, onto its board, and write flash.json.
 
-    A board that ran before is ended first, as flashing a board does.
+    An emulated board is started with it; one that ran before is ended first, as flashing a board does.
 
     Raises
     ------
     InputError, TaskError
-        As :func:`machine_of`, :func:`~edgekit.build.project.built_image` and
-        :func:`~edgekit.flash.emulated.start_emulator`.
+        As :func:`~edgekit.flash.flashers.flasher_of`, :func:`~edgekit.build.project.built_image` and
+        :meth:`~edgekit.flash.flasher.Flasher.flash`.
     """
-    machine = machine_of(folder)
-    find_emulator(machine)
-    with built_image(folder, built) as build, signals_unwind():
+    wishes, told = wishes or Wishes(), told or Told()
+    project = load_project(folder)
+    flasher = flasher_of(project, wishes.method)
+    flasher.check(Job(folder, project, None, wishes, told, ask))
+    with built_image(folder, told.built) as build, signals_unwind():
         check_writable(folder)
         _stop(folder)
-        return _start(machine, folder, build, complains), build
+        return flasher.flash(Job(folder, project, build, wishes, told, ask))
 
 
-def _start(machine: Machine, folder: Path, build: BuildRecord, complains: Complains | None) -> FlashRecord:
-    """Start the image and write the record; nothing runs without one, even when this process is killed."""
-    record: FlashRecord | None = None
+def flash_commands(folder: Path, wishes: Wishes | None = None, told: Told | None = None) -> list[str]:
+    """Return the commands that flashing ``folder`` would run, each a line for a shell; nothing is touched.
 
-    def started(pid: int, identity: str) -> None:
-        nonlocal record
-        record = FlashRecord(
-            pid=pid,
-            identity=identity,
-            emulator=machine.program,
-            machine=machine.name,
-            port=None,
-            image_sha256=build.image.sha256,
-            started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            edgekit_version=__version__,
-        )
-        write_atomic(folder / FLASH_FILE, record.to_json())
+    Where the image is not built yet, the first one builds it.
 
-    try:
-        emulator = start_emulator(machine, folder / build.image.file, folder / FLASH_LOG, started)
-        assert record is not None
-        record = record.model_copy(update={"port": emulator.port})
-        write_atomic(folder / FLASH_FILE, record.to_json())
-    except BaseException:
-        if record is not None:
-            end_process(record.pid, record.identity)
-        _forget(folder)
-        raise
-    _pass_on(emulator, complains)
-    return record
+    Raises
+    ------
+    InputError, TaskError
+        As :func:`~edgekit.flash.flashers.flasher_of` and :meth:`~edgekit.flash.flasher.Flasher.commands`.
+    """
+    wishes = wishes or Wishes()
+    project = load_project(folder)
+    build = load_build(folder)
+    lines = [] if build is not None else [shlex.join(["edgekit", "build", "--build", str(folder)])]
+    flasher = flasher_of(project, wishes.method)
+    return [*lines, *flasher.commands(Job(folder, project, build, wishes, told or Told()))]
 
 
-def _pass_on(board: Emulated, complains: Complains | None) -> None:
-    if complains is not None:
-        for line in board.complaints:
-            complains(line)
+def stop_board(folder: Path) -> AnyRecord | None:
+    """End what flash.json tells of, where it runs until it is ended, and remove the record.
 
-
-def stop_board(folder: Path) -> FlashRecord | None:
-    """End the emulator that flash.json tells of, and remove the record; return it if there was one to end.
+    Returns
+    -------
+    AnyRecord | None
+        The record, if there was something to end.
 
     Raises
     ------
     InputError
         If there is no such folder, or the record is damaged.
     TaskError
-        If the emulator belongs to somebody else, or another edgekit is at work in the folder.
+        If it cannot be ended, or another edgekit is at work in the folder.
     """
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}.", "Name the build folder of the board with --build.")
@@ -125,76 +84,64 @@ def stop_board(folder: Path) -> FlashRecord | None:
         return _stop(folder)
 
 
-def _stop(folder: Path) -> FlashRecord | None:
+def _stop(folder: Path) -> AnyRecord | None:
     record = load_flash(folder)
     if record is None:
         return None
-    try:
-        ended = end_process(record.pid, record.identity)
-    except PermissionError as error:
-        raise TaskError(
-            f"You may not end the emulator, process {record.pid}.", "Whoever started it has to."
-        ) from error
-    _forget(folder)
+    ended = FLASHERS[record.method].stop(folder, record)
+    with suppress(OSError):  # a record that cannot be removed tells of what has ended, and does no harm
+        (folder / FLASH_FILE).unlink()
     return record if ended else None
 
 
-def _forget(folder: Path) -> None:
-    """Remove the record; one that cannot be removed tells of a process that has ended, and does no harm."""
-    with suppress(OSError):
-        (folder / FLASH_FILE).unlink()
-
-
-def running_board(folder: Path) -> FlashRecord | None:
-    """Return the record of the emulator of ``folder``, or ``None`` if none runs that got ready.
+def port_of(folder: Path) -> str:
+    """Return where the line of the board is that `edgekit flash` has put the image of ``folder`` onto.
 
     Raises
     ------
     InputError
-        If the record is damaged.
+        If there is none, or it is gone, or the record is damaged.
     """
     record = load_flash(folder)
-    if record is None or record.port is None or identity_of(record.pid) != record.identity:
-        return None
-    return record
-
-
-def port_of(folder: Path) -> str:
-    """Return the port of the board that `edgekit flash` started for ``folder``.
-
-    Raises
-    ------
-    InputError
-        If it does not run.
-    """
-    record = running_board(folder)
-    if record is None or record.port is None:
+    port = FLASHERS[record.method].port(record) if record is not None else None
+    if port is None:
         emulated = load_project(folder).board in MACHINES
         raise InputError(
             f"No board of the build folder {folder} is running, and no port is given.",
             "Start it with `edgekit flash`, or give --port qemu."
             if emulated
-            else "Give --port: /dev/ttyUSB0 or COM5 for the board, host for this computer in its place.",
+            else "Put the image onto it with `edgekit flash`, or give --port: /dev/ttyUSB0 or COM5 for the board, "
+            "host for this computer in its place.",
         )
-    return record.port
+    return port
 
 
 @contextmanager
 def emulated_board(
-    folder: Path, built: Built | None = None, complains: Complains | None = None
+    folder: Path,
+    built: Callable[[BuildRecord], None] | None = None,
+    complains: Callable[[str], None] | None = None,
 ) -> Iterator[str]:
     """Start the emulated board of ``folder`` for the length of a block, and give its port.
 
     Raises
     ------
     InputError, TaskError
-        As :func:`flash_board`.
+        As :func:`flash_board`; also if the board is not an emulated one.
     """
-    machine = machine_of(folder)
+    project = load_project(folder)
+    if project.board not in MACHINES:
+        raise TaskError(
+            f"{project.board} is no board that can be emulated.",
+            "Give the port of a real one, or leave --port out after `edgekit flash`.",
+        )
+    machine = MACHINES[project.board]
     find_emulator(machine)
     with ExitStack() as stack:
         log = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-emulator-")), FLASH_LOG)
         with built_image(folder, built) as build:
             started = stack.enter_context(emulated(machine, folder / build.image.file, log))
-        _pass_on(started, complains)
+        if complains is not None:
+            for line in started.complaints:
+                complains(line)
         yield started.port

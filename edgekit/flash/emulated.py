@@ -104,6 +104,17 @@ def start_emulator(
         raise
 
 
+def board_command(machine: Machine, image: Path) -> list[str]:
+    """Return the command that runs ``image`` as on a board, its serial line at a pseudo-terminal that it names.
+
+    Raises
+    ------
+    TaskError
+        If the emulator is missing.
+    """
+    return [*emulator_command(machine, image, "chardev:line", reboot=True), *_LINE]
+
+
 @contextmanager
 def emulated(machine: Machine, image: Path, log: Path, options: Sequence[str] = ()) -> Iterator[Emulated]:
     """Start ``image`` on ``machine`` and end it with the block: after Ctrl-C, a signal or an error as well.
@@ -130,8 +141,7 @@ def _launch(
     in_child: Callable[[], None] | None = None,
     options: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
-    command = emulator_command(machine, image.resolve(), "chardev:line", reboot=True)
-    command += [*_LINE, "-qmp", "stdio", "-S", *options]
+    command = [*board_command(machine, image.resolve()), "-qmp", "stdio", "-S", *options]
     executable = None
     if waits:
         # It has the emulator's name from the beginning, and so the same identity.

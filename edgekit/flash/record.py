@@ -1,11 +1,11 @@
-"""The record of what was put onto a board, flash.json: for an emulated board, the emulator that runs."""
+"""The record of what was put onto a board, flash.json, by which bench and monitor find it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from edgekit.codegen.record import Sha256
 from edgekit.documents import Document
@@ -17,6 +17,29 @@ FLASH_LOG: Final = "flash.log"
 
 
 class FlashRecord(Document):
+    """What every record says; those of one kind of board add to it, ``method`` among it.
+
+    Attributes
+    ----------
+    board:
+        Name of its profile.
+    port:
+        Where its line is: what ``edgekit bench --port`` takes. ``None`` as long as it is not ready.
+    image_sha256:
+        Of the image that it runs.
+    started:
+        When, in ISO 8601, UTC.
+    """
+
+    schema_: Literal["edgekit.flash/1"] = Field("edgekit.flash/1", alias="schema")
+    board: str
+    port: str | None
+    image_sha256: Sha256
+    started: str
+    edgekit_version: str
+
+
+class EmulatorRecord(FlashRecord):
     """An emulator that runs a board's firmware.
 
     Attributes
@@ -29,26 +52,22 @@ class FlashRecord(Document):
         The emulator's program.
     machine:
         The board that it emulates.
-    port:
-        Its serial line; ``None`` until its firmware is ready.
-    image_sha256:
-        Of the image that it runs.
-    started:
-        When, in ISO 8601, UTC.
     """
 
-    schema_: Literal["edgekit.flash/1"] = Field("edgekit.flash/1", alias="schema")
+    method: Literal["qemu"] = "qemu"
     pid: Annotated[int, Field(gt=1)]
     identity: str
     emulator: str
     machine: str
-    port: str | None
-    image_sha256: Sha256
-    started: str
-    edgekit_version: str
 
 
-def load_flash(folder: Path) -> FlashRecord | None:
+AnyRecord = EmulatorRecord
+"""One of the records, told apart by ``method``."""
+
+_RECORD: Final[TypeAdapter[AnyRecord]] = TypeAdapter(AnyRecord)
+
+
+def load_flash(folder: Path) -> AnyRecord | None:
     """Return the record in ``folder``, or ``None`` if there is none.
 
     Raises
@@ -58,11 +77,11 @@ def load_flash(folder: Path) -> FlashRecord | None:
     """
     path = folder / FLASH_FILE
     try:
-        return FlashRecord.model_validate_json(path.read_bytes())
+        return _RECORD.validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValidationError) as error:
         raise InputError(
-            f"{path} is damaged, so it is not known which emulator it tells of.",
-            f"Look for one that runs (`ps`), end it, and delete {path}.",
+            f"{path} is damaged, so it is not known which board it tells of.",
+            f"If an emulator of it runs (`ps`), end it; then delete {path} and flash again.",
         ) from error

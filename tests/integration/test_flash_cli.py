@@ -25,7 +25,8 @@ from firmware_folder import (
 )
 
 from edgekit.cli.main import run
-from edgekit.flash.board import emulated_board, running_board
+from edgekit.errors import InputError
+from edgekit.flash.board import emulated_board, port_of
 from edgekit.flash.emulated import start_emulator
 from edgekit.flash.emulator import get_machine
 from edgekit.flash.processes import identity_of
@@ -115,7 +116,8 @@ def test_a_process_that_only_has_the_same_number_is_left_alone(folder: Path) -> 
     assert run(["flash", "--stop", "--build", str(folder)]) == 0
     with subprocess.Popen(["sleep", "60"]) as other:
         (folder / FLASH_FILE).write_text(json.dumps({**record, "pid": other.pid}))
-        assert running_board(folder) is None
+        with pytest.raises(InputError, match="no port is given"):
+            port_of(folder)
         assert run(["flash", "--stop", "--build", str(folder)]) == 0
         assert other.poll() is None
         other.kill()
@@ -140,7 +142,7 @@ def test_a_damaged_record_is_refused(folder: Path, capsys: pytest.CaptureFixture
 def test_firmware_that_does_not_get_ready_is_ended_and_what_it_said_is_shown(
     main: str, words: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("edgekit.flash.board.start_emulator", impatient)
+    monkeypatch.setattr("edgekit.flash.qemu.start_emulator", impatient)
     set_main(folder, main)
     assert "hello" in refused(capsys, "flash", "--build", folder, status=1, words=words)
     assert not processes_with(folder) and not (folder / FLASH_FILE).exists()
@@ -153,7 +155,8 @@ def impatient(*args: object) -> object:
 KILLED = """
 import os, sys
 from pathlib import Path
-import edgekit.flash.board as board
+import edgekit.flash.qemu as qemu
+from edgekit.flash.board import flash_board
 from edgekit.flash.emulated import start_emulator
 
 def die(*_):
@@ -166,11 +169,11 @@ def start(machine, image, log, started, **others):
         started(pid, identity)
     return start_emulator(machine, image, log, told, **others)
 
-board.start_emulator = start
+qemu.start_emulator = start
 if not {before}:
     import edgekit.flash.emulated as emulated
     emulated.{step} = die
-board.flash_board(Path({folder!r}))
+flash_board(Path({folder!r}))
 """
 
 
@@ -185,7 +188,8 @@ def test_a_flash_that_is_killed_leaves_no_emulator_that_cannot_be_found(step: st
     else:
         (pid,) = processes_with(folder)
         assert json.loads((folder / FLASH_FILE).read_text())["pid"] == pid
-        assert running_board(folder) is None
+        with pytest.raises(InputError, match="no port is given"):
+            port_of(folder)
     assert run(["flash", "--stop", "--build", str(folder)]) == 0
     assert not processes_with(folder) and not (folder / FLASH_FILE).exists()
 
@@ -245,11 +249,30 @@ def test_a_board_that_edgekit_cannot_flash_is_refused(
     tiny_model: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     silicon = export_folder(tiny_model, tmp_path / "silicon", "esp32s3")
-    for arguments in (["flash"], ["bench", "--port", "qemu"]):
-        said = refused(
-            capsys, *arguments, "--build", silicon, status=1, words="cannot put firmware onto esp32s3"
-        )
-        assert "esptool" in said
+    said = refused(capsys, "flash", "--build", silicon, status=1, words="cannot put firmware onto esp32s3")
+    assert "esptool" in said
+    refused(capsys, "bench", "--port", "qemu", "--build", silicon, status=1, words="can be emulated")
+
+
+def test_what_an_emulated_board_has_no_use_for_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ("--port", "--target"):
+        refused(capsys, "flash", "--build", folder, option, "x", words=f"takes no {option}")
+    assert not (folder / "build.json").exists()
+
+
+def test_a_dry_run_prints_commands_that_start_the_board_and_starts_nothing(folder: Path) -> None:
+    done = edgekit("flash", "--build", folder, "--dry-run")
+    build, start = done.stdout.splitlines()
+    assert done.returncode == 0 and not (folder / "build.json").exists()
+    bash = ["bash", "-ec", build.replace("edgekit", f"{sys.executable} -m edgekit", 1)]
+    assert subprocess.run(bash, capture_output=True, check=False).returncode == 0
+    assert edgekit("flash", "--build", folder, "--dry-run").stdout.splitlines() == [start]
+    assert not processes_with(folder) and not (folder / FLASH_FILE).exists()
+    with subprocess.Popen(["bash", "-c", f"exec {start}"], stdout=subprocess.PIPE, text=True) as emulator:
+        assert emulator.stdout is not None and "/dev/pts/" in emulator.stdout.readline()
+        emulator.kill()
 
 
 def test_without_a_port_there_must_be_a_running_board(
