@@ -20,7 +20,18 @@ RegionKind = Literal["sram", "dtcm", "itcm", "dram", "psram", "sdram", "flash", 
 Framework = Literal["esp_idf", "pico_sdk", "zephyr", "arduino", "platformio", "bare_metal", "linux"]
 FRAMEWORK_NAMES: Final[tuple[Framework, ...]] = get_args(Framework)
 FlashMethod = Literal[
-    "esptool", "picotool", "west", "pyocd", "openocd", "jlink", "bossac", "teensy_loader", "qemu", "ssh"
+    "esptool",
+    "picotool",
+    "uf2",
+    "west",
+    "pyocd",
+    "openocd",
+    "jlink",
+    "bossac",
+    "nrfutil",
+    "teensy_loader",
+    "qemu",
+    "ssh",
 ]
 """How an image gets onto a board, named after the tool; ``qemu`` and ``ssh`` start it instead."""
 
@@ -41,7 +52,7 @@ Size = Annotated[int, BeforeValidator(_size), Field(ge=0, le=1 << 50)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 Core = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+._-]*$", max_length=64)]
-UsbId = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{4}:[0-9A-F]{4}$")]
+UsbId = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{4}:([0-9A-F]{4}|\*)$")]
 
 
 class _Frozen(BaseModel):
@@ -156,8 +167,11 @@ class BoardProfile(_Frozen):
         Memory regions.
     flash_method:
         How an image gets onto it.
+    flash_target:
+        What the tool for that calls the board or its chip, where edgekit does not know: pyOCD's target, OpenOCD's
+        scripts, J-Link's device.
     usb_ids:
-        ``VID:PID`` in hexadecimal capitals, of the board or its debug probe.
+        ``VID:PID`` in hexadecimal capitals, of the board or its debug probe; ``VID:*`` for all of a vendor's.
     sources:
         Where the facts are from.
     unverified:
@@ -177,6 +191,7 @@ class BoardProfile(_Frozen):
     memory: tuple[MemoryRegion, ...] = Field(min_length=1)
     sdk: Sdk
     flash_method: FlashMethod
+    flash_target: Text | None = None
     usb_ids: tuple[UsbId, ...] = ()
     limits: Limits
     sources: tuple[Text, ...] = Field(min_length=1)
