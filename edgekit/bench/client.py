@@ -103,6 +103,12 @@ class DeviceError(TaskError):
         self.value = error.value
 
 
+class Stranger(TaskError):
+    """What is at the line is not edgekit's firmware; ``said`` are the lines of text that came."""
+
+    said: tuple[str, ...] = ()
+
+
 class Client:
     """Speaks the binary commands over a line.
 
@@ -119,32 +125,40 @@ class Client:
         self.line = line
         self._next_request = (random.getrandbits(32) if seed is None else seed) & 0xFFFFFFFF
 
-    def connect(self, inference_s: float = 0.0) -> DeviceInfo:
+    def connect(self, inference_s: float = 0.0, boot_s: float = _BOOT_S) -> DeviceInfo:
         """Absorb boot lines and return who the device is.
 
         Parameters
         ----------
         inference_s:
             How long one inference may take: a device that starts tests itself before it answers.
+        boot_s:
+            How long it may take to start, besides.
 
         Raises
         ------
+        Stranger
+            If nothing answers, or something else than edgekit's firmware does.
         TaskError
-            If nothing answers, or something else than edgekit's firmware does, or one of another version.
+            If it is one of another version.
         """
-        boot_s = _BOOT_S + inference_s
-        self.line.drain(_QUIET_S, limit=boot_s)
+        boot_s += inference_s
+        heard: list[Received] = []
+        before = self.line.drain(_QUIET_S, limit=boot_s)
         self.line.send_text("")
         self.line.drain(_QUIET_S, limit=boot_s)
         end = self.line.clock() + boot_s
-        heard: list[Received] = []
         while True:
             frame = self._ask(Type.IDENTIFY, b"", "say who it is", tries=1, heard=heard)
             if frame is not None:
                 return _device_info(frame)
             text_only = all(isinstance(received, str) for received in heard)
             if self.line.clock() >= end or (text_only and heard.count(READY) >= _TRIES // 2):
-                raise self._stranger(heard, boot_s)
+                error = self._stranger(heard, boot_s)
+                error.said = tuple(
+                    line for line in (*before, *heard) if isinstance(line, str) and line.strip()
+                )
+                raise error
 
     def load(self, data: bytes, advance: Advance | None = None) -> int:
         """Put ``data`` into the device's input, and return its CRC-32.
@@ -362,26 +376,26 @@ class Client:
             "Reset the board and repeat; check the cable, and that no other program uses the port.",
         )
 
-    def _stranger(self, heard: list[Received], waited_s: float) -> TaskError:
+    def _stranger(self, heard: list[Received], waited_s: float) -> Stranger:
         lines = [line for line in heard if isinstance(line, str) and line.strip()]
         if len(lines) < len(heard):
-            return TaskError(
+            return Stranger(
                 f"The device at {self.line.name} answers, but the line damages what it carries.",
                 "Use a shorter or better cable, a lower --baud, and close other programs that use the port.",
             )
         if any(line.startswith(ERROR_LINE) for line in lines):
-            return TaskError(
+            return Stranger(
                 f"The device at {self.line.name} speaks MLPerf Tiny, but not edgekit's own commands.",
                 "Use --mlperf, or flash edgekit's firmware.",
             )
         if lines:
             printable = [line[:80] for line in lines[:3] if line.isascii() and line.isprintable()]
-            return TaskError(
+            return Stranger(
                 f"What answers at {self.line.name} is not edgekit's firmware.",
                 "Check that it is the right port and the right --baud, and flash the firmware.",
                 printable,
             )
-        return TaskError(
+        return Stranger(
             f"Nothing answers at {self.line.name} within {waited_s:.0f} s.",
             "Check that the firmware is flashed and running, the cable carries data, and --baud is right.",
         )

@@ -34,6 +34,7 @@ from edgekit.codegen.record import FirmwareProject
 from edgekit.device.engine import Settings
 from edgekit.device.host import HOST_BOARD
 from edgekit.errors import InputError, TaskError
+from edgekit.flash.identity import difference
 from edgekit.memory.plans import plan_problems
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.reader import read_graph
@@ -275,12 +276,9 @@ def check_device(info: DeviceInfo, job: Job) -> None:
     check_kernels(identity.kernels, job.model)
     if job.project is None:
         return
-    for what in ("board", "engine", "kernels", "plan", "build"):
-        on_device, expected = getattr(identity, what), getattr(job.project, what)
-        if expected is not None and on_device != expected:
-            raise TaskError(
-                f"The device's {what} is {on_device!r}, the build folder's {expected!r}.", _FLASH_AGAIN
-            )
+    wrong = difference(identity, job.project)
+    if wrong is not None:
+        raise TaskError(wrong, _FLASH_AGAIN)
 
 
 def check_kernels(kernels: str, model: bytes) -> None:

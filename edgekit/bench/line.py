@@ -20,6 +20,8 @@ from edgekit.wire.layout import Message
 _SLICE_S: Final = 0.05
 """Longest single read: how promptly a deadline is noticed."""
 _WRITE_TIMEOUT_S: Final = 10.0
+_NO_WRITE_TIMEOUT: Final = "rfc2217:"
+"""What pyserial has no time limit of writing for, and refuses to open with one."""
 _LINE_MAX: Final = 4 * MESSAGE_MAX
 """What comes without an end is dropped past this: noise, or the wrong speed."""
 
@@ -112,12 +114,14 @@ class Line:
                 return None
         return self._received.popleft()
 
-    def drain(self, quiet: float, limit: float) -> None:
-        """Throw away what comes until it is quiet for ``quiet`` seconds, or for ``limit`` seconds in all."""
+    def drain(self, quiet: float, limit: float) -> list[Received]:
+        """Take what comes until it is quiet for ``quiet`` seconds, or for ``limit`` seconds in all, and return it."""
         end = self.clock() + limit
-        while self.clock() < end and self.receive(min(end, self.clock() + quiet)) is not None:
-            pass
+        drained: list[Received] = []
+        while self.clock() < end and (received := self.receive(min(end, self.clock() + quiet))) is not None:
+            drained.append(received)
         self._partial.clear()
+        return drained
 
     def close(self) -> None:
         """Close the port; nothing is raised, even if it is gone."""
@@ -176,10 +180,10 @@ def open_port(url: str, baud: int = BAUD) -> SerialPort:
     """
     register()
     extra: dict[str, Any] = {} if "://" in url else {"exclusive": True}
+    if not url.lower().startswith(_NO_WRITE_TIMEOUT):
+        extra["write_timeout"] = _WRITE_TIMEOUT_S
     try:
-        port = serial.serial_for_url(
-            url, baudrate=baud, timeout=_SLICE_S, write_timeout=_WRITE_TIMEOUT_S, do_not_open=True, **extra
-        )
+        port = serial.serial_for_url(url, baudrate=baud, timeout=_SLICE_S, do_not_open=True, **extra)
         # Opening raises both lines at once, and they stay so. Circuits that reset a board want one without the other,
         # and USB stacks on the board itself send nothing to a host whose DTR is low.
         port.dtr = port.rts = True

@@ -14,7 +14,13 @@ from edgekit.cli.params import build_option, show_complaint
 @click.option("--dry-run", is_flag=True, help="Print the commands that would be run, and touch nothing.")
 @click.option("--port", "-p", metavar="PORT", help="Serial port or URL. [default: found by its USB ids]")
 @click.option("--target", metavar="USER@HOST", help="Board that is reached over the network.")
-@click.option("--method", metavar="TOOL", help="How, instead of the board's own way: see docs/flashing.md.")
+@click.option("--method", metavar="TOOL", help="How, instead of the board's own way: esptool, uf2, pyocd ...")
+@click.option(
+    "--baud",
+    type=click.IntRange(300, 12_000_000),
+    metavar="RATE",
+    help="Speed of the transfer, with esptool.",
+)
 @click.option("--stop", is_flag=True, help="End the emulated board that was started.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON document to stdout.")
 def command(
@@ -23,19 +29,22 @@ def command(
     port: str | None,
     target: str | None,
     method: str | None,
+    baud: int | None,
     stop: bool,
     as_json: bool,
 ) -> None:
-    """Put the firmware onto the board, having built it where needed. An emulated board is started with it.
+    """Put the firmware onto the board, having built it where needed, and check that it runs there.
 
-    The emulated board runs in the background until `edgekit flash --stop`; `edgekit bench` and
-    `edgekit monitor` find it.
+    The board's port is found by its USB ids; where several match, each device is asked who it is. An emulated board is
+    started with the firmware, and runs in the background until `edgekit flash --stop`. `edgekit bench` and
+    `edgekit monitor` find the board afterwards.
 
     Exit status: 0, 1 if it could not be done, 2 the user's input.
     """
+    from edgekit.bench.identify import ask_identity
     from edgekit.flash.board import flash_board, flash_commands, stop_board
     from edgekit.flash.flasher import Told, Wishes
-    from edgekit.flash.record import EmulatorRecord
+    from edgekit.flash.record import DeviceRecord, EmulatorRecord
     from edgekit.report.build import print_build
     from edgekit.report.console import stderr_console
 
@@ -50,16 +59,25 @@ def command(
         if as_json:
             click.echo(ended.to_json() if ended else "null\n", nl=False)
         return
-    wishes = Wishes(port=port, target=target, method=method)
-    told = Told(built=lambda build: print_build(build, stderr_console()), complains=show_complaint, says=_say)
+    wishes = Wishes(port=port, target=target, method=method, baud=baud)
+    told = Told(
+        built=lambda build: print_build(build, stderr_console()),
+        complains=show_complaint,
+        says=_say,
+        shows=_show,
+    )
     if dry_run:
         for line in flash_commands(folder, wishes, told):
             click.echo(line)
         return
-    record = flash_board(folder, wishes, told)
+    record = flash_board(folder, wishes, told, ask_identity)
     if isinstance(record, EmulatorRecord):
         click.echo(f"{record.board} runs the image of {folder}, process {record.pid}.", err=True)
         click.echo("Next: `edgekit bench`, `edgekit monitor`, `edgekit flash --stop`.", err=True)
+    elif isinstance(record, DeviceRecord):
+        build = f", build {record.identity.build}" if record.identity.build else ""
+        click.echo(f"{record.board} at {record.port} runs the image of {folder}{build}.", err=True)
+        click.echo("Next: `edgekit bench`, `edgekit monitor`.", err=True)
     if as_json:
         click.echo(record.to_json(), nl=False)
     else:
@@ -68,3 +86,7 @@ def command(
 
 def _say(text: str) -> None:
     click.echo(text, err=True)
+
+
+def _show(text: str) -> None:
+    click.echo(text, err=True, nl=False)

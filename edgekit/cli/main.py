@@ -14,7 +14,8 @@ from edgekit.errors import EdgekitError
 _COMMANDS: Final = {
     "fit": "Choose the largest MobileNet that fits a board, train it, and write its firmware sources.",
     "build": "Build the firmware in a build folder, and hold its size to the board's limits.",
-    "flash": "Put the firmware onto the board; an emulated board is started with it.",
+    "flash": "Put the firmware onto the board and check that it runs there; start an emulated board with it.",
+    "ports": "List the serial ports that are here, and the boards that may be behind them.",
     "monitor": "Show what the device says on its line.",
     "bench": "Run the model on a device and compare it with the host, bit for bit.",
     "doctor": "Look for what is wrong with tools, permissions, ports and images, and say what to do.",
@@ -71,8 +72,10 @@ def run(args: list[str] | None = None, **extra: Any) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted; nothing half-written was left behind.", err=True)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # click makes an Abort of what Ctrl-C raises; a command may have said what it leaves behind.
+        said = str(error.__cause__ or error)
+        click.echo(said or "Interrupted; nothing half-written was left behind.", err=True)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

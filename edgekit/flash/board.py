@@ -17,8 +17,9 @@ from edgekit.errors import InputError, TaskError
 from edgekit.files import check_writable
 from edgekit.flash.emulated import emulated
 from edgekit.flash.emulator import MACHINES, find_emulator
-from edgekit.flash.flasher import Ask, Job, Told, Wishes
+from edgekit.flash.flasher import Job, Told, Wishes
 from edgekit.flash.flashers import FLASHERS, flasher_of
+from edgekit.flash.identity import Ask
 from edgekit.flash.record import FLASH_FILE, FLASH_LOG, AnyRecord, load_flash
 
 

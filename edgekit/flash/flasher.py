@@ -10,14 +10,8 @@ from typing import Protocol
 from edgekit.build.record import BuildRecord
 from edgekit.codegen.record import FirmwareProject
 from edgekit.errors import InputError
+from edgekit.flash.identity import Ask
 from edgekit.flash.record import AnyRecord
-from edgekit.wire.declaration import Identity
-
-Ask = Callable[[str, int, float], Identity | None]
-"""Asks who is at a port, at a baud rate, for some seconds; ``None`` if it is not edgekit's firmware.
-
-Raises what opening the port raises.
-"""
 
 
 def _quiet(_: str) -> None:
@@ -58,11 +52,14 @@ class Told:
         Each line in which the firmware says, when it starts, that something is wrong.
     says:
         What goes on, and what to press, a sentence each.
+    shows:
+        What a tool writes, as it comes.
     """
 
     built: Callable[[BuildRecord], None] | None = None
     complains: Callable[[str], None] = _quiet
     says: Callable[[str], None] = _quiet
+    shows: Callable[[str], None] = _quiet
 
 
 @dataclass(frozen=True, slots=True)

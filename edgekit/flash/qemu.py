@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edgekit import __version__
-from edgekit.build.record import IMAGE_FILE
-from edgekit.errors import TaskError
+from edgekit.build.drivers.bare_metal import IMAGE_FILE
+from edgekit.errors import InputError, TaskError
 from edgekit.files import write_atomic
 from edgekit.flash.emulated import Emulated, board_command, start_emulator
 from edgekit.flash.emulator import MACHINES, Machine, find_emulator
@@ -24,6 +24,10 @@ class EmulatorFlasher:
 
     def check(self, job: Job) -> None:
         """Check that the emulator is installed, and that nothing is wished for that it has not."""
+        if job.project.board not in MACHINES:
+            raise InputError(
+                f"An emulator cannot put firmware onto {job.project.board}.", "Leave --method out."
+            )
         refuse_wishes(job.wishes, "port", "target", "baud", board="An emulated board")
         find_emulator(MACHINES[job.project.board])
 

@@ -8,8 +8,9 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from edgekit.codegen.record import Sha256
-from edgekit.documents import Document
+from edgekit.documents import Document, Part
 from edgekit.errors import InputError
+from edgekit.wire.declaration import Identity
 
 FLASH_FILE: Final = "flash.json"
 """Name of the record in a build folder."""
@@ -61,7 +62,64 @@ class EmulatorRecord(FlashRecord):
     machine: str
 
 
-AnyRecord = EmulatorRecord
+class CheckedIdentity(Part):
+    """What the board said of itself after it was flashed; ``model_sha256`` are the first digits."""
+
+    board: str
+    engine: str
+    kernels: str
+    plan: str
+    build: str
+    model_sha256: str
+
+    @classmethod
+    def of(cls, identity: Identity) -> CheckedIdentity:
+        """Return what is kept of ``identity``."""
+        return cls(
+            board=identity.board,
+            engine=identity.engine,
+            kernels=identity.kernels,
+            plan=identity.plan,
+            build=identity.build,
+            model_sha256=identity.model_sha256.hex(),
+        )
+
+
+class DeviceRecord(FlashRecord):
+    """A board of silicon that an image was put onto.
+
+    Attributes
+    ----------
+    method:
+        By which tool.
+    usb_id, serial_number:
+        Of the USB device behind ``port``, by which it is found when it has another name; ``None`` where it has none.
+    commands:
+        What was done, each a line for a shell.
+    identity:
+        What it said afterwards.
+    """
+
+    method: Literal[
+        "esptool",
+        "picotool",
+        "uf2",
+        "west",
+        "platformio",
+        "pyocd",
+        "openocd",
+        "jlink",
+        "bossac",
+        "nrfutil",
+        "teensy_loader",
+    ]
+    usb_id: str | None
+    serial_number: str | None
+    commands: tuple[str, ...]
+    identity: CheckedIdentity
+
+
+AnyRecord = Annotated[EmulatorRecord | DeviceRecord, Field(discriminator="method")]
 """One of the records, told apart by ``method``."""
 
 _RECORD: Final[TypeAdapter[AnyRecord]] = TypeAdapter(AnyRecord)

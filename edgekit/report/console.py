@@ -11,3 +11,9 @@ def stderr_console() -> Console:
     if not console.is_terminal:
         console = Console(stderr=True, highlight=False, width=140)
     return console
+
+
+def stdout_console() -> Console:
+    """Return a console on stdout, for a table that is the answer; a pipe gets 160 columns."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    return console if console.is_terminal else Console(markup=False, highlight=False, emoji=False, width=160)

@@ -1,0 +1,393 @@
+"""Boards on a desk: which port is taken, what is asked, the port that comes back, and the record that is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import serial
+from command_line import refused
+from desk import Desk, boot_drive
+from fake_lines import ToyEngine
+from flash_tools import FakeTools, tools
+from rfc2217_board import FirmwareBoard
+from silicon import engine_with, identity_in, silicon_folder
+from test_flash_commands import PICO, PICO2, ZEPHYR, uf2_file
+
+from edgekit.bench.identify import ask_identity
+from edgekit.cli.main import run
+from edgekit.errors import InputError
+from edgekit.flash import comeback, find, survey, uf2
+from edgekit.flash.board import port_of
+from edgekit.flash.methods import uf2 as uf2_method
+from edgekit.flash.record import FLASH_FILE
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+__all__ = ["tools"]
+
+STLINK, PICO_ID, PICO2_ID = "0483:374B", "2E8A:000A", "2E8A:0009"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(find, "_ASK_S", 0.5)
+    monkeypatch.setattr(survey, "_ASK_S", 0.5)
+    desk = Desk(tmp_path, monkeypatch)
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boards that do not come back are given up soon."""
+    real = comeback.wait_for_board
+
+    def soon(*args: object) -> object:
+        return real(*args, patience_s=1.0)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("edgekit.flash.device.wait_for_board", soon)
+    monkeypatch.setattr(uf2_method, "_TOUCHED_S", 0.5)
+    monkeypatch.setattr(uf2_method, "PATIENCE_S", 0.5)
+
+
+@pytest.fixture
+def nucleo(tiny_model: bytes, tmp_path: Path, tools: FakeTools) -> Path:
+    tools.add("west", "openocd")
+    return silicon_folder(tiny_model, tmp_path / "build", "nucleo-h743zi", lambda _: ZEPHYR, "zephyr")
+
+
+@pytest.fixture
+def pico(tiny_model: bytes, tmp_path: Path) -> Path:
+    return silicon_folder(tiny_model, tmp_path / "build", "rp2040", lambda _: PICO, "pico_sdk")
+
+
+def flash(folder: Path, *options: str) -> int:
+    return run(["flash", "--build", str(folder), *options])
+
+
+def test_the_only_port_with_the_boards_ids_is_taken_and_the_tool_runs_once(
+    nucleo: Path, desk: Desk, tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.plug("ttyUSB0", "10C4:EA60", "other", ToyEngine())
+    port = desk.plug("ttyACM0", STLINK, "0670FF", engine_with(identity_in(nucleo)))
+    assert flash(nucleo) == 0
+    assert tools.calls == [
+        ["west", "flash", "--build-dir", str(nucleo / "out"), "--skip-rebuild", "--runner", "openocd"]
+    ]
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1] == port
+    record = json.loads((nucleo / FLASH_FILE).read_text())
+    assert record["method"] == "west" and record["port"] == port
+    assert (record["usb_id"], record["serial_number"]) == (STLINK, "0670FF")
+    assert record["identity"] == {
+        **{key: value for key, value in identity_in(nucleo).items() if key != "model"},
+        "model_sha256": identity_in(nucleo)["model"],
+    }
+    assert port_of(nucleo) == port
+    desk.unplug("ttyACM0")
+    with pytest.raises(InputError, match="no port is given"):
+        port_of(nucleo)
+    again = desk.plug("ttyACM9", STLINK, "0670FF", engine_with(identity_in(nucleo)))
+    assert port_of(nucleo) == again
+    assert flash(nucleo, "--stop") == 0
+
+
+def test_of_several_that_match_the_one_that_says_it_is_the_board_is_taken(
+    nucleo: Path, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.plug("ttyACM0", STLINK, "1", engine_with({**identity_in(nucleo), "board": "nucleo-l4r5zi"}))
+    desk.plug("ttyACM1", STLINK, "2")
+    port = desk.plug("ttyACM2", STLINK, "3", engine_with(identity_in(nucleo)))
+    assert flash(nucleo) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == port
+
+
+def test_of_several_that_match_the_only_one_without_firmware_is_taken(
+    nucleo: Path, desk: Desk, tools: FakeTools
+) -> None:
+    desk.plug("ttyACM0", STLINK, "1", engine_with({**identity_in(nucleo), "board": "nucleo-l4r5zi"}))
+    desk.plug("ttyACM1", STLINK, "2")
+
+    def flashed() -> None:
+        if tools.calls:
+            desk.unplug("ttyACM1")
+            desk.plug("ttyACM1", STLINK, "2", engine_with(identity_in(nucleo)))
+        else:
+            desk.later(flashed)
+
+    desk.later(flashed)
+    assert flash(nucleo) == 0
+    assert json.loads((nucleo / FLASH_FILE).read_text())["serial_number"] == "2"
+
+
+def test_of_several_that_cannot_be_told_apart_none_is_taken_unless_one_is_named(
+    nucleo: Path, desk: Desk, tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = desk.plug("ttyACM0", STLINK, "1", engine_with(identity_in(nucleo)))
+    second = desk.plug("ttyACM1", STLINK, "2", engine_with({**identity_in(nucleo), "build": "older"}))
+    said = refused(capsys, "flash", "--build", nucleo, words="2 ports may be nucleo-h743zi")
+    assert f"{first}: nucleo-h743zi" in said and f"{second}: nucleo-h743zi, build older" in said
+    assert not tools.calls
+    said = refused(capsys, "flash", "--build", nucleo, "--port", second, status=1, words="another image")
+    assert len(tools.calls) == 1 and "'older'" in said
+    assert flash(nucleo, "--port", first) == 0
+
+
+def test_without_a_board_a_tool_that_needs_no_port_runs_and_the_board_is_waited_for(
+    nucleo: Path, desk: Desk, tools: FakeTools, impatient: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(capsys, "flash", "--build", nucleo, status=1, words="its port has not come back")
+    assert len(tools.calls) == 1 and not (nucleo / FLASH_FILE).exists()
+
+
+def test_a_tool_that_fails_is_quoted_and_the_old_record_is_gone(
+    nucleo: Path, desk: Desk, tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.plug("ttyACM0", STLINK, "1", engine_with(identity_in(nucleo)))
+    assert flash(nucleo) == 0 and (nucleo / FLASH_FILE).exists()
+    tools.add("west", says="FATAL ERROR: the probe is on fire", status=3)
+    said = refused(capsys, "flash", "--build", nucleo, status=1, words="FATAL ERROR: the probe is on fire")
+    assert "could not put the image onto nucleo-h743zi" in said
+    assert not (nucleo / FLASH_FILE).exists()
+
+
+def test_a_board_that_was_unplugged_and_comes_back_under_another_name_is_found(
+    pico: Path, desk: Desk, tools: FakeTools, tmp_path: Path
+) -> None:
+    tools.add("picotool")
+    desk.plug("ttyACM0", PICO_ID, "E660", ToyEngine())
+    desk.plug("ttyACM1", PICO_ID, "OTHER", ToyEngine())
+
+    def gone() -> None:
+        if tools.calls:
+            desk.unplug("ttyACM0")
+            nothing = lambda: None  # noqa: E731
+            desk.later(nothing, nothing, back)
+        else:
+            desk.later(gone)
+
+    def back() -> None:
+        desk.plug("ttyACM5", PICO_ID, "E660", engine_with(identity_in(pico)))
+
+    desk.later(gone)
+    port = str(tmp_path / "dev" / "ttyACM0")
+    assert flash(pico, "--port", port) == 0
+    record = json.loads((pico / FLASH_FILE).read_text())
+    assert Path(record["port"]).name == "ttyACM5" and record["serial_number"] == "E660"
+    assert tools.calls[0][-3:] == ["-f", "--ser", "E660"]
+
+
+def test_a_board_that_comes_back_silent_is_told(
+    nucleo: Path, desk: Desk, impatient: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.plug("ttyACM0", STLINK, "1")
+    said = refused(capsys, "flash", "--build", nucleo, status=1, words="no answer")
+    assert "reset button" in said and not (nucleo / FLASH_FILE).exists()
+
+
+def test_a_port_that_may_not_be_opened_is_told_with_its_fix(
+    nucleo: Path,
+    desk: Desk,
+    impatient: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def denied(port: str, baud: int, patience: float) -> object:
+        raise InputError(f"You may not open {port}: permission denied.", "Add yourself to the group.")
+
+    desk.plug("ttyACM0", STLINK, "1")
+    monkeypatch.setattr("edgekit.bench.identify.ask_identity", denied)
+    said = refused(capsys, "flash", "--build", nucleo, status=1, words="permission denied")
+    assert "Add yourself" in said
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+def test_a_uf2_file_is_copied_onto_the_boot_loaders_drive(
+    mounted: bool,
+    pico: Path,
+    desk: Desk,
+    tmp_path: Path,
+    tools: FakeTools,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without picotool; the board is in its boot loader, or is restarted into it by the touch of its port."""
+    drive = tmp_path / "media" / "RPI-RP2"
+    copied = drive / "firmware.uf2"
+
+    def mount() -> None:
+        if not mounted:
+            desk.unplug("ttyACM0")
+        desk.drives.append(boot_drive(drive))
+        desk.later(restart)
+
+    def restart() -> None:
+        if copied.exists():
+            desk.plug("ttyACM0", PICO_ID, "E660", engine_with(identity_in(pico)))
+        else:
+            desk.later(restart)
+
+    if mounted:
+        desk.later(mount)
+    else:
+        desk.plug("ttyACM0", PICO_ID, "E660", ToyEngine())
+        desk.later(lambda: None, lambda: None, lambda: None, mount)
+    assert flash(pico) == 0
+    assert parse_uf2(copied.read_bytes()) == {0x1000_0000 + 256 * i: b"x" * 256 for i in range(3)} | {
+        0x1000_0300: b"x" * 232
+    }
+    record = json.loads((pico / FLASH_FILE).read_text())
+    assert record["method"] == "picotool"
+    lines = record["commands"]
+    assert lines[-1].startswith("cp ") and (len(lines) == 1) is mounted
+    if not mounted:
+        assert lines[0].startswith("stty -F ") and lines[0].endswith(" 1200 hupcl")
+
+
+def parse_uf2(content: bytes) -> dict[int, bytes]:
+    """Return address to payload of a UF2 file, read by its specification and not by edgekit."""
+    assert len(content) % 512 == 0
+    found = {}
+    count = len(content) // 512
+    for number in range(count):
+        block = content[512 * number : 512 * (number + 1)]
+        words = [int.from_bytes(block[at : at + 4], "little") for at in range(0, 32, 4)]
+        assert words[0] == 0x0A324655 and words[1] == 0x9E5D5157 and block[508:] == b"\x30\x6f\xb1\x0a"
+        assert words[2] & 0x2000 and words[7] == 0xE48BFF56, "for another chip"
+        assert words[5] == number and words[6] == count
+        found[words[3]] = block[32 : 32 + words[4]]
+    return found
+
+
+def test_a_pico_that_is_not_in_its_boot_loader_is_told_what_to_press(
+    pico: Path, desk: Desk, tools: FakeTools, impatient: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, "flash", "--build", pico, status=1, words="No drive of an RP2040")
+    assert said.count("Hold the BOOTSEL button") == 2 and not (pico / FLASH_FILE).exists()
+
+
+def test_an_image_for_another_chip_is_not_copied(
+    tiny_model: bytes, tmp_path: Path, desk: Desk, tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = silicon_folder(tiny_model, tmp_path / "build", "rp2040", lambda _: PICO2, "pico_sdk")
+    desk.drives.append(boot_drive(tmp_path / "media"))
+    refused(capsys, "flash", "--build", folder, status=1, words="is for an RP2350")
+    assert [path.name for path in desk.drives[0].iterdir()] == [uf2.INFO_FILE]
+
+
+def test_a_full_or_vanished_drive_is_told(
+    pico: Path, desk: Desk, tools: FakeTools, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drive = boot_drive(tmp_path / "media")
+    (drive / "firmware.uf2").mkdir()
+    desk.drives.append(drive)
+    said = refused(capsys, "flash", "--build", pico, status=1, words="could not be copied")
+    assert "BOOTSEL" in said
+
+
+@pytest.mark.parametrize("spoil", ["short", "magic", "end", "family", "empty"])
+def test_damaged_uf2_files_are_refused(spoil: str, tmp_path: Path) -> None:
+    content = bytearray(uf2_file(b"x" * 600, 0xE48BFF56))
+    if spoil == "short":
+        content = content[:-1]
+    elif spoil == "magic":
+        content[512] ^= 1
+    elif spoil == "end":
+        content[1023] ^= 1
+    elif spoil == "family":
+        content += uf2_file(b"y", 0xE48BFF59)
+    else:
+        content.clear()
+    path = tmp_path / "x.uf2"
+    path.write_bytes(content)
+    with pytest.raises(InputError):
+        uf2.chip_of(path)
+    path.write_bytes(uf2_file(b"x" * 600, 0xE48BFF57) + uf2_file(b"x" * 600, 0xE48BFF59))
+    assert uf2.chip_of(path) == "RP2350"
+
+
+def test_mounted_drives_are_found_with_blanks_in_their_names(tmp_path: Path) -> None:
+    drive = boot_drive(tmp_path / "a b" / "RP2350", "RP2350")
+    table = tmp_path / "mounts"
+    escaped = str(drive).replace(" ", "\\040")
+    table.write_text(
+        f"/dev/sda1 / ext4 rw 0 0\nproc /proc proc rw 0 0\n/dev/sdb1 {escaped} vfat rw,nosuid 0 0\n"
+    )
+    assert list(uf2.linux_mounts(table)) == [drive]
+    assert list(uf2.linux_mounts(tmp_path / "none")) == []
+
+
+SLOW = """#!/bin/sh
+echo started > {mark}
+exec sleep 60
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_ends_the_tool_and_says_what_the_board_may_hold(
+    number: int, status: int, nucleo: Path, tools: FakeTools, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    program = tmp_path / "bin" / "west"
+    program.write_text(SLOW.format(mark=mark))
+    version = '#!/bin/sh\n[ "$1" = --version ] && echo west 1.5.0 && exit 0\n'
+    program.write_text(version + SLOW.format(mark=mark).partition("\n")[2])
+    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/bin:/usr/bin"}
+    command = [sys.executable, "-m", "edgekit", "flash", "--build", str(nucleo)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        end = time.monotonic() + 30
+        while not mark.exists():
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(number)
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert process.returncode == status
+    assert "may hold a part of the image" in said and "nothing half-written" not in said
+    assert not (nucleo / FLASH_FILE).exists()
+    children = subprocess.run(["/bin/ps", "-eo", "args"], capture_output=True, text=True, check=False)
+    assert f"{nucleo}" not in children.stdout
+
+
+def test_a_board_that_restarts_when_opened_and_needs_dtr_is_identified() -> None:
+    with FirmwareBoard(ToyEngine) as board:
+        answer = ask_identity(board.url, 115_200, 3.0)
+        assert answer.identity is not None and answer.identity.board == "toy"
+        assert board.starts >= 2
+        port = serial.serial_for_url(board.url, timeout=0.2, do_not_open=True)
+        port.dtr = False
+        port.open()
+        port.write(b"name%")
+        assert port.read(100) == b"", "the board should say nothing as long as DTR is low"
+        port.close()
+
+
+def test_what_is_connected_is_listed_and_asked_only_when_that_is_wished_for(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = desk.plug("ttyACM0", PICO_ID, "E660", ToyEngine())
+    silent = desk.plug("ttyUSB0", "10C4:EA60", "0001")
+    desk.drives.append(boot_drive(tmp_path / "RP2350", "RP2350"))
+    capsys.readouterr()
+    assert run(["ports", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "edgekit.ports/1"
+    found = {entry["port"]: entry for entry in document["ports"]}
+    assert found[port]["boards"] == ["rp2040"] and found[port]["answer"] is None
+    assert set(found[silent]["boards"]) == {"esp32", "esp32c3", "esp32p4", "esp32s3"}
+    assert document["boot_loaders"] == [
+        {"drive": str(desk.drives[0]), "chip": "RP2350", "boards": ["rp2350"]}
+    ]
+    assert run(["ports", "--identify", "--json"]) == 0
+    found = {entry["port"]: entry for entry in json.loads(capsys.readouterr().out)["ports"]}
+    assert found[port]["identity"]["board"] == "toy" and found[port]["answer"] == "toy, build test"
+    assert found[silent]["identity"] is None and found[silent]["answer"] == "no answer"
+    assert run(["ports"]) == 0
+    printed = capsys.readouterr().out
+    assert "rp2040" in printed and "an RP2350 in its boot loader: rp2350" in printed
