@@ -38,6 +38,7 @@ class FakeTools:
         self._home.mkdir()
         monkeypatch.setenv("PATH", str(self._folder))
         monkeypatch.setenv("HOME", str(self._home))
+        monkeypatch.delenv("ZEPHYR_BASE", raising=False)
 
     def add(self, *names: str, version: str = "tool 9.9.9", says: str = "done", status: int = 0) -> None:
         """Install programs that say ``says`` and end with ``status``."""
@@ -49,6 +50,13 @@ class FakeTools:
                 )
             )
             path.chmod(0o755)
+
+    def add_zephyr(self) -> Path:
+        """Put a Zephyr where its documentation puts it, and return its folder."""
+        base = self._home / "zephyrproject" / "zephyr"
+        base.mkdir(parents=True)
+        (base / "VERSION").write_text("VERSION_MAJOR = 4\nVERSION_MINOR = 2\nPATCHLEVEL = 0\n")
+        return base
 
     def add_program(self, name: str, program: Path) -> None:
         """Install a real program under a name."""

@@ -289,6 +289,7 @@ def test_a_dry_run_prints_the_documented_commands_and_runs_nothing(
 ) -> None:
     board, framework, method, images, settings, installed, expected = CASES[name]
     tools.add(*installed)
+    monkeypatch.setenv("ZEPHYR_BASE", str(tools.add_zephyr()))
     folder = make(board, images, framework, **settings)
     monkeypatch.setattr(ports, "list_ports", lambda: (PortInfo("/dev/ttyACM7", load(board), "5"),))
     monkeypatch.setattr(uf2, "mount_points", lambda: iter(()))
@@ -345,6 +346,17 @@ def test_esptool_4_is_told_its_own_words(
     assert f"--flash{dash}mode" in words and words[words.index("--baud") + 1] == "115200"
 
 
+def test_west_is_told_where_zephyr_is_when_the_environment_does_not_say(
+    make: Callable[..., Path], tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools.add("west", "openocd")
+    base = tools.add_zephyr()
+    folder = make("nucleo-l4r5zi", ZEPHYR, "zephyr")
+    capsys.readouterr()
+    assert run(["flash", "--build", str(folder), "--dry-run"]) == 0
+    assert shlex.split(capsys.readouterr().out)[:3] == [f"ZEPHYR_BASE={base}", "west", "flash"]
+
+
 def test_before_a_build_the_first_command_builds(
     make: Callable[..., Path], tools: FakeTools, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -364,6 +376,7 @@ def test_before_a_build_the_first_command_builds(
     [
         ("esp32c3", None, (), "esptool"),
         ("nucleo-h743zi", "zephyr", (), "west is needed"),
+        ("nucleo-u575zi", "zephyr", ("west",), "Zephyr is needed"),
         ("nucleo-h743zi", "zephyr", ("west",), "STM32_Programmer_CLI or openocd or pyocd or JLinkExe"),
         ("teensy41", "arduino", (), "teensy_loader_cli"),
         ("nano33ble", "arduino", (), "bossac"),
@@ -382,6 +395,8 @@ def test_a_missing_tool_is_named_with_what_installs_it(
 ) -> None:
     monkeypatch.setattr("edgekit.flash.methods.esptool.find_spec", lambda name: None)
     tools.add(*installed)
+    if "Zephyr" not in words:
+        tools.add_zephyr()
     folder = make(board, BIN, framework)
     said = refused(capsys, "flash", "--build", folder, status=1, words=words)
     assert "http" in said

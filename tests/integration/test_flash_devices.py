@@ -58,8 +58,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def nucleo(tiny_model: bytes, tmp_path: Path, tools: FakeTools) -> Path:
+def nucleo(tiny_model: bytes, tmp_path: Path, tools: FakeTools, monkeypatch: pytest.MonkeyPatch) -> Path:
     tools.add("west", "openocd")
+    monkeypatch.setenv("ZEPHYR_BASE", str(tools.add_zephyr()))
     return silicon_folder(tiny_model, tmp_path / "build", "nucleo-h743zi", lambda _: ZEPHYR, "zephyr")
 
 

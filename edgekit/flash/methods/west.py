@@ -7,14 +7,16 @@ taken, because Zephyr's own choice for ST's boards is a program that has to be g
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from edgekit.boards.profile import BoardProfile
+from edgekit.build.drivers.zephyr import BASE_VARIABLE, find_zephyr
 from edgekit.build.record import OUT_FOLDER
-from edgekit.build.tools import TOOLS, need_tool
+from edgekit.build.tools import TOOLS, missing, need_tool
 from edgekit.errors import TaskError
 from edgekit.flash.flasher import Job
 from edgekit.flash.methods.method import PLACEHOLDER, Order, not_flashed
@@ -63,8 +65,10 @@ class West:
         return job.project.framework == "zephyr"
 
     def check(self, job: Job, board: BoardProfile) -> None:
-        """Find west, and a program that one of the board's runners drives."""
+        """Find west, Zephyr, and a program that one of the board's runners drives."""
         need_tool("west")
+        if find_zephyr(job.folder) is None:
+            raise missing(TOOLS["zephyr"])
         self._runner(board, needed=True)
 
     def steps(self, order: Order) -> list[Run]:
@@ -75,7 +79,7 @@ class West:
             command += ["--runner", runner]
         if runner == "bossac":
             command += ["--bossac-port", order.port or PLACEHOLDER]
-        return [Run(tuple(command))]
+        return [Run(tuple(command), environment=_environment(order.job.folder))]
 
     def manual(self, board: BoardProfile) -> str:
         """Return what to press for the runner that is taken."""
@@ -107,6 +111,14 @@ class West:
             names = " or ".join(_PROGRAMS[runner] for runner in runners)
             raise TaskError(f"{names} is needed to flash {board.name}, and is not installed.", _tools(board))
         return runners[0] if runners else None
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return what west has to be told so that it finds Zephyr from any folder; nothing if it is told already."""
+    base = find_zephyr(folder)
+    if base is None or os.environ.get(BASE_VARIABLE) == str(base):
+        return {}
+    return {BASE_VARIABLE: str(base.resolve())}
 
 
 def _tools(board: BoardProfile) -> str:
