@@ -26,6 +26,7 @@ from bench_exact import (
     wheel_points,
 )
 from bench_firmware import firmware_section
+from bench_flash import flash_section
 from bench_line import line_section
 from bench_plans import plan_section
 from bench_process import RUNS, ProcessCost, measure_processes
@@ -224,6 +225,7 @@ def main() -> int:
         rows += line_section(console, models)
         rows += firmware_section(console, models)
         rows += project_section(console, models)
+        rows += flash_section(console, models)
         specs = conversion_points(quick)
         converted = [convert(spec, tflm_available()) for spec in _tracked(specs, "Converting")]
         title = "Predicted against converted with TensorFlow, 10 classes, random weights"

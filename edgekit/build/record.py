@@ -9,8 +9,14 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from edgekit.codegen.firmware import SOURCE_FOLDER
-from edgekit.codegen.record import PROJECT_FILE, ImageSizeRecord, RelativePath, Sha256, load_project
+from edgekit.codegen.record import (
+    PROJECT_FILE,
+    SOURCE_FOLDER,
+    ImageSizeRecord,
+    RelativePath,
+    Sha256,
+    load_project,
+)
 from edgekit.documents import Document, Part
 from edgekit.errors import InputError
 from edgekit.files import file_sha256

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgekit.cli.params import build_option, show_complaint
+
+if TYPE_CHECKING:
+    from edgekit.build.record import BuildRecord
 
 
 @click.command("flash")
@@ -41,12 +45,9 @@ def command(
 
     Exit status: 0, 1 if it could not be done, 2 the user's input.
     """
-    from edgekit.bench.identify import ask_identity
     from edgekit.flash.board import flash_board, flash_commands, stop_board
     from edgekit.flash.flasher import Told, Wishes
     from edgekit.flash.record import DeviceRecord, EmulatorRecord
-    from edgekit.report.build import print_build
-    from edgekit.report.console import stderr_console
 
     if stop:
         ended = stop_board(folder)
@@ -61,7 +62,7 @@ def command(
         return
     wishes = Wishes(port=port, target=target, method=method, baud=baud)
     told = Told(
-        built=lambda build: print_build(build, stderr_console()),
+        built=_print_built,
         complains=show_complaint,
         says=_say,
         shows=_show,
@@ -70,6 +71,8 @@ def command(
         for line in flash_commands(folder, wishes, told):
             click.echo(line)
         return
+    from edgekit.bench.identify import ask_identity
+
     record = flash_board(folder, wishes, told, ask_identity)
     if isinstance(record, EmulatorRecord):
         click.echo(f"{record.board} runs the image of {folder}, process {record.pid}.", err=True)
@@ -82,6 +85,13 @@ def command(
         click.echo(record.to_json(), nl=False)
     else:
         click.echo(record.port)
+
+
+def _print_built(build: BuildRecord) -> None:
+    from edgekit.report.build import print_build
+    from edgekit.report.console import stderr_console
+
+    print_build(build, stderr_console())
 
 
 def _say(text: str) -> None:

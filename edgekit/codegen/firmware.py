@@ -10,11 +10,10 @@ from typing import Final
 from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
 from edgekit.codegen.environment import render
+from edgekit.codegen.record import SOURCE_FOLDER
 from edgekit.resources import resource_dir
 from edgekit.wire.declaration import header_context
 
-SOURCE_FOLDER: Final = "src"
-"""Where all sources lie in a build folder."""
 PROTOCOL_HEADER: Final = "ek_protocol.h"
 
 TFLM_DEFINES: Final = ("TF_LITE_STATIC_MEMORY", "NDEBUG")

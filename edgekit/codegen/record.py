@@ -19,6 +19,8 @@ from edgekit.search.records import Basis
 
 PROJECT_FILE: Final = "project.json"
 """Name of the record in a build folder."""
+SOURCE_FOLDER: Final = "src"
+"""Where all sources lie in a build folder."""
 PROJECT_SCHEMA: Final = "edgekit.project/1"
 
 _MAX_RECORD_BYTES: Final = 8 * 1024**2

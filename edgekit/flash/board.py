@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 
 from edgekit.build.lock import folder_lock
 from edgekit.build.process import signals_unwind
-from edgekit.build.project import built_image
 from edgekit.build.record import BuildRecord, load_build
 from edgekit.codegen.record import load_project
 from edgekit.errors import InputError, TaskError
@@ -36,6 +35,8 @@ def flash_board(
         As :func:`~edgekit.flash.flashers.flasher_of`, :func:`~edgekit.build.project.built_image` and
         :meth:`~edgekit.flash.flasher.Flasher.flash`.
     """
+    from edgekit.build.project import built_image
+
     wishes, told = wishes or Wishes(), told or Told()
     project = load_project(folder)
     flasher = flasher_of(project, wishes.method)
@@ -130,6 +131,8 @@ def emulated_board(
     InputError, TaskError
         As :func:`flash_board`; also if the board is not an emulated one.
     """
+    from edgekit.build.project import built_image
+
     project = load_project(folder)
     if project.board not in MACHINES:
         raise TaskError(

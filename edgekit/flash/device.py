@@ -10,7 +10,6 @@ from pathlib import Path
 from edgekit import __version__
 from edgekit.boards.catalog import get_board
 from edgekit.boards.profile import BoardProfile
-from edgekit.doctor.explain import as_details, explain_port
 from edgekit.errors import InputError, TaskError
 from edgekit.files import write_atomic
 from edgekit.flash import ports
@@ -30,6 +29,8 @@ _INTERRUPTED = (
 
 def _with_port(error: TaskError, port: str | None) -> TaskError:
     """Return ``error`` with what may be wrong with the port."""
+    from edgekit.doctor.explain import as_details, explain_port
+
     found = as_details(explain_port(port)) if port is not None else []
     return TaskError(error.message, error.hint, [*error.details, *found])
 

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from edgekit.build.elf import Elf
 from edgekit.errors import InputError, TaskError
+
+if TYPE_CHECKING:
+    from edgekit.build.elf import Elf
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edgekit import __version__
-from edgekit.build.drivers.bare_metal import IMAGE_FILE
 from edgekit.errors import InputError, TaskError
 from edgekit.files import write_atomic
 from edgekit.flash.emulated import Emulated, board_command, start_emulator
@@ -33,6 +32,8 @@ class EmulatorFlasher:
 
     def commands(self, job: Job) -> list[str]:
         """Return the command that starts the emulator; edgekit adds what it needs to wait for the firmware."""
+        from edgekit.build.drivers.bare_metal import IMAGE_FILE
+
         self.check(job)
         image = job.build.image.file if job.build is not None else IMAGE_FILE
         return [shlex.join(board_command(MACHINES[job.project.board], job.folder / image))]

@@ -10,7 +10,6 @@ from edgekit.boards.ports import PORTS, get_port
 from edgekit.boards.profile import BoardProfile
 from edgekit.codegen.environment import render
 from edgekit.codegen.firmware import (
-    SOURCE_FOLDER,
     include_folders,
     kernel_defines,
     port_sources,
@@ -18,6 +17,7 @@ from edgekit.codegen.firmware import (
     with_suffix,
 )
 from edgekit.codegen.frameworks.framework import Application, ProjectFramework
+from edgekit.codegen.record import SOURCE_FOLDER
 
 CMAKE_FILE: Final = "CMakeLists.txt"
 TOOLCHAIN_FILE: Final = "toolchain.cmake"

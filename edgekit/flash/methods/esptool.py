@@ -6,16 +6,18 @@ with underscores instead of dashes in commands, options of commands and their va
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 from edgekit.boards.profile import BoardProfile
 from edgekit.build.process import Tool
 from edgekit.build.record import OUT_FOLDER
-from edgekit.build.tools import TOOLS, find_program, older
+from edgekit.build.tools import TOOLS, check_version, find_program, older
 from edgekit.errors import TaskError
 from edgekit.flash.flasher import Job
 from edgekit.flash.methods.method import Order, not_flashed
@@ -152,10 +154,17 @@ def _find() -> _Found:
     TaskError
         If it is missing or too old.
     """
+    info = TOOLS[_NAME]
+    here = find_spec(_NAME) is not None
+    program = shutil.which(_NAME)
+    if here and program is not None and Path(program).parent == Path(sys.executable).parent:
+        # Of the same environment: its version is known without starting it, which takes as long as all the rest.
+        check_version(info, version := metadata.version(_NAME))
+        return _Found((_NAME,), version)
     try:
-        tool: Tool = find_program(TOOLS[_NAME])
+        tool: Tool = find_program(info)
     except TaskError:
-        if find_spec(_NAME) is None:
+        if not here:
             raise
         return _Found((sys.executable, "-m", _NAME), metadata.version(_NAME))
     return _Found((tool.name,), tool.version)

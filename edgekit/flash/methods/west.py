@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.boards.profile import BoardProfile
-from edgekit.build.drivers.zephyr import BASE_VARIABLE, find_zephyr
 from edgekit.build.record import OUT_FOLDER
 from edgekit.build.tools import TOOLS, missing, need_tool
 from edgekit.errors import TaskError
@@ -66,6 +65,8 @@ class West:
 
     def check(self, job: Job, board: BoardProfile) -> None:
         """Find west, Zephyr, and a program that one of the board's runners drives."""
+        from edgekit.build.drivers.zephyr import find_zephyr
+
         need_tool("west")
         if find_zephyr(job.folder) is None:
             raise missing(TOOLS["zephyr"])
@@ -115,6 +116,8 @@ class West:
 
 def _environment(folder: Path) -> dict[str, str]:
     """Return what west has to be told so that it finds Zephyr from any folder; nothing if it is told already."""
+    from edgekit.build.drivers.zephyr import BASE_VARIABLE, find_zephyr
+
     base = find_zephyr(folder)
     if base is None or os.environ.get(BASE_VARIABLE) == str(base):
         return {}
