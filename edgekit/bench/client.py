@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 from edgekit.bench.line import DamagedFrame, Line, Received, unpack
 from edgekit.bench.loading import Sender
 from edgekit.errors import TaskError
+from edgekit.flash.identity import Answer
 from edgekit.wire.declaration import (
     BOOT_LINES,
     DATA_BYTES,
@@ -387,6 +388,12 @@ class Client:
             return Stranger(
                 f"The device at {self.line.name} speaks MLPerf Tiny, but not edgekit's own commands.",
                 "Use --mlperf, or flash edgekit's firmware.",
+            )
+        answer = Answer(None, tuple(lines))
+        if not answer.firmware:
+            return Stranger(
+                f"No firmware runs at {self.line.name}: {answer}.",
+                "Press the board's RESET button; if that is no help, flash it: `edgekit flash`.",
             )
         if lines:
             printable = [line[:80] for line in lines[:3] if line.isascii() and line.isprintable()]

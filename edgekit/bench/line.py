@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 import serial
 
 from edgekit.device.line import register
+from edgekit.doctor.explain import as_details, explain_port
 from edgekit.errors import EdgekitError, InputError, TaskError
 from edgekit.wire.declaration import BAUD, COMMAND_END, FRAME_MARK, LINE_END, MESSAGE_MAX, Type
 from edgekit.wire.frames import Frame, FrameError, decode, encode
@@ -230,7 +231,16 @@ def _parse(line: bytes) -> Received:
 
 
 def _open_error(url: str, error: Exception) -> EdgekitError:
-    """Say what an error of pyserial or of the system means for the user."""
+    """Say what an error of pyserial or of the system means for the user, and what is wrong with the port."""
+    found = _meaning(url, error)
+    # That it is not there has been said; who has it, or whose it is, has not.
+    reasons = [finding for finding in explain_port(url) if finding.check != "port.there"]
+    return (
+        type(found)(found.message, found.hint, (*found.details, *as_details(reasons))) if reasons else found
+    )
+
+
+def _meaning(url: str, error: Exception) -> EdgekitError:
     if isinstance(error.__cause__, EdgekitError):
         return error.__cause__
     number = getattr(error, "errno", None)

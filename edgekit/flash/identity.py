@@ -31,16 +31,22 @@ class Answer:
     identity: Identity | None
     said: tuple[str, ...] = ()
 
+    @property
+    def firmware(self) -> bool:
+        """Whether some firmware may run there: what came is not what an ESP32 says that runs none."""
+        return self._nothing() is None
+
     def __str__(self) -> str:
         """Return it in a few words."""
         if self.identity is not None:
             return f"{self.identity.board}, build {self.identity.build or 'unknown'}"
+        return self._nothing() or ("another firmware" if self.said else "no answer")
+
+    def _nothing(self) -> str | None:
         text = "\n".join(self.said)
         if any(mark in text for mark in _ROM):
-            return "in download mode, no firmware runs"
-        if _BLANK in text:
-            return "an ESP32 without firmware"
-        return "another firmware" if self.said else "no answer"
+            return "it is in download mode"
+        return "an ESP32 without firmware" if _BLANK in text else None
 
 
 Ask = Callable[[str, int, float], Answer]

@@ -144,7 +144,8 @@ CASES: dict[str, Case] = {
         {},
         ("openocd",),
         [
-            "openocd -f interface/cmsis-dap.cfg -f target/rp2040.cfg -c 'program {OUT/firmware.elf} verify reset exit'"
+            "openocd -f interface/cmsis-dap.cfg -f target/rp2040.cfg -c 'adapter speed 5000' "
+            "-c 'program {OUT/firmware.elf} verify reset exit'"
         ],
     ),
     "disco": (
@@ -172,7 +173,7 @@ CASES: dict[str, Case] = {
         ZEPHYR,
         {},
         ("pyocd",),
-        ["pyocd load --no-wait --target stm32h743zitx OUT/zephyr/zephyr.hex"],
+        ["pyocd load --no-wait --target stm32h743xx OUT/zephyr/zephyr.hex"],
     ),
     "nucleo-u5-openocd": (
         "nucleo-u575zi",

@@ -151,5 +151,5 @@ def test_what_goes_wrong_is_told_and_no_record_is_left(
 
 def test_the_loader_and_an_empty_flash_are_told_apart_from_firmware(folder: Path) -> None:
     with VirtualEsp(engine_of, scheme="socket") as esp:
-        assert str(ask_identity(esp.url, 115_200, 0.3)) == "in download mode, no firmware runs"
+        assert str(ask_identity(esp.url, 115_200, 0.3)) == "it is in download mode"
         assert str(ask_identity(esp.url, 115_200, 0.3)) in ("an ESP32 without firmware", "no answer")

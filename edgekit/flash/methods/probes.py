@@ -22,7 +22,7 @@ from edgekit.flash.steps import Run, Step, ToolFailed
 
 _PYOCD: Final[Mapping[str, str]] = {
     "nano33ble": "nrf52840",
-    "nucleo-h743zi": "stm32h743zitx",
+    "nucleo-h743zi": "stm32h743xx",
     "nucleo-u575zi": "stm32u575zitx",
     "ek-ra6m4": "r7fa6m4af",
     "ek-ra8d1": "r7fa8d1bh",
@@ -35,7 +35,8 @@ _OPENOCD: Final[Mapping[str, tuple[str, ...]]] = {
     "nucleo-h743zi": ("board/st_nucleo_h743zi.cfg",),
     "nucleo-l4r5zi": ("board/st_nucleo_l4.cfg",),
     "nucleo-u575zi": ("interface/stlink.cfg", "target/stm32u5x.cfg"),
-    "rp2040": ("interface/cmsis-dap.cfg", "target/rp2040.cfg"),
+    # Without a speed OpenOCD takes 100 kHz there.
+    "rp2040": ("interface/cmsis-dap.cfg", "target/rp2040.cfg", "adapter speed 5000"),
 }
 _JLINK: Final[Mapping[str, str]] = {
     "stm32f746g-disco": "STM32F746NG",
@@ -52,7 +53,7 @@ _NO_PROBE: Final = (
 )
 _REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "not recognized": ("it does not know the chip", "Install its pack: `pyocd pack install {target}`."),
-    "No available debug probes": ("no debug probe is there", _NO_PROBE),
+    "No connected debug probes": ("no debug probe is there", _NO_PROBE),
     "Unable to open CMSIS-DAP": ("no debug probe is there", _NO_PROBE),
     "unable to find a matching CMSIS-DAP": ("no debug probe is there", _NO_PROBE),
     "open failed": ("no debug probe is there, or you may not open it", _NO_PROBE),
@@ -76,6 +77,8 @@ class Probe:
 
     Attributes
     ----------
+    name:
+        The method.
     title:
         For people.
     tool:
@@ -84,6 +87,7 @@ class Probe:
         What it calls the chips: one name, or several words, by board.
     """
 
+    name: str
     title: str
     tool: str
     targets: Mapping[str, str | tuple[str, ...]]
@@ -108,7 +112,7 @@ class Probe:
         TaskError
             If that is not known.
         """
-        if board.flash_target is not None:
+        if board.flash_method == self.name and board.flash_target is not None:
             return tuple(board.flash_target.split())
         found = self.targets.get(board.name)
         if found is None:
@@ -150,7 +154,8 @@ class Openocd(Probe):
 
     def steps(self, order: Order) -> list[Step]:
         """Return one command: write, verify, reset."""
-        scripts = [word for script in self.target(order.board) for word in ("-f", script)]
+        target = self.target(order.board)
+        scripts = [word for part in target for word in ("-f" if part.endswith(".cfg") else "-c", part)]
         program = f"program {{{order.file('hex', 'elf')}}} verify reset exit"
         return [Run(("openocd", *scripts, "-c", program))]
 
@@ -199,6 +204,6 @@ class Write:
         self.path.write_text("".join(f"{line}\n" for line in self.lines))
 
 
-PYOCD: Final = Pyocd("pyOCD", "pyocd", _PYOCD)
-OPENOCD: Final = Openocd("OpenOCD", "openocd", _OPENOCD)
-JLINK: Final = Jlink("J-Link Commander", "JLinkExe", _JLINK)
+PYOCD: Final = Pyocd("pyocd", "pyOCD", "pyocd", _PYOCD)
+OPENOCD: Final = Openocd("openocd", "OpenOCD", "openocd", _OPENOCD)
+JLINK: Final = Jlink("jlink", "J-Link Commander", "JLinkExe", _JLINK)

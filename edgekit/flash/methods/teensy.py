@@ -39,7 +39,8 @@ class Teensy:
 
     def steps(self, order: Order) -> list[Run]:
         """Return one command; it waits for the button where nothing else starts the boot loader."""
-        name = order.board.flash_target or _NAMES.get(order.board.name)
+        own = order.board.flash_target if order.board.flash_method == "teensy_loader" else None
+        name = own or _NAMES.get(order.board.name)
         if name is None:
             raise TaskError(
                 f"What {_TOOL} calls {order.board.name} is not known.",
