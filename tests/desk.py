@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,11 @@ class Desk:
         (self._folder / name).unlink()
         if board is not None:
             board.unplug()
+
+    def baud(self, name: str) -> int:
+        """Return at which rate a port was last opened, as termios has it."""
+        with (self._folder / name).open("rb", buffering=0) as port:
+            return int(termios.tcgetattr(port)[5])
 
     def later(self, *steps: Callable[[], None]) -> None:
         """Do each of ``steps`` at one of the next looks at the desk."""

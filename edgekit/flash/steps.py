@@ -22,7 +22,8 @@ TIMEOUT_S: Final = 600.0
 TOUCH_BAUD: Final = 1200
 """A USB serial port of a board that is opened at this rate and closed again restarts it into its boot loader."""
 _TOUCH_S: Final = 0.2
-_TAIL: Final = 12
+_TAIL: Final = 5
+"""Lines of a tool that an error repeats; all of them were shown, and are in the log."""
 
 
 class Step(Protocol):

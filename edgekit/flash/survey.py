@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from edgekit.boards.profile import BoardProfile
+from edgekit.doctor.boot import BOOT_LOADERS
+from edgekit.doctor.system import System, usb_devices
 from edgekit.documents import Document, Part
 from edgekit.errors import EdgekitError
 from edgekit.flash import ports, uf2
@@ -46,10 +48,23 @@ class ConnectedPort(Part):
 
 
 class BootLoader(Part):
-    """A board in its UF2 boot loader: where its drive is mounted, its chip, and the boards that have that."""
+    """A board in its boot loader.
 
-    drive: str
-    chip: str
+    Attributes
+    ----------
+    usb_id:
+        Of the boot loader; ``None`` where it was found by its drive.
+    drive:
+        Where the drive that takes UF2 files is mounted; ``None`` where it was found by its USB id.
+    what:
+        Which boot loader that is, in words.
+    boards:
+        Names of those that may be it.
+    """
+
+    usb_id: str | None
+    drive: str | None
+    what: str
     boards: tuple[str, ...]
 
 
@@ -73,15 +88,22 @@ def survey(boards: Sequence[BoardProfile], ask: Ask | None = None) -> Connected:
     """
     return Connected(
         ports=tuple(_port(port, boards, ask) for port in ports.list_ports()),
-        boot_loaders=tuple(
-            BootLoader(
-                drive=str(drive.path),
-                chip=drive.chip,
-                boards=tuple(board.name for board in boards if board.mcu.upper().startswith(drive.chip)),
-            )
-            for drive in uf2.find_drives()
-        ),
+        boot_loaders=(*_on_usb(boards), *_drives(boards)),
     )
+
+
+def _on_usb(boards: Sequence[BoardProfile]) -> Iterator[BootLoader]:
+    for device in usb_devices(System()):
+        if (what := BOOT_LOADERS.get(device.usb_id)) is not None:
+            names = tuple(board.name for board in boards if device.is_one_of(board.usb_ids))
+            yield BootLoader(usb_id=device.usb_id, drive=None, what=what, boards=names)
+
+
+def _drives(boards: Sequence[BoardProfile]) -> Iterator[BootLoader]:
+    for drive in uf2.find_drives():
+        names = tuple(board.name for board in boards if board.mcu.upper().startswith(drive.chip))
+        what = f"the drive of an {drive.chip}'s boot loader, which waits for a UF2 file"
+        yield BootLoader(usb_id=None, drive=str(drive.path), what=what, boards=names)
 
 
 def _port(port: PortInfo, boards: Sequence[BoardProfile], ask: Ask | None) -> ConnectedPort:

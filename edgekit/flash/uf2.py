@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edgekit.doctor.system import System, usb_devices
 from edgekit.errors import InputError
 
 INFO_FILE: Final = "INFO_UF2.TXT"
 """On the drive of every UF2 boot loader; says which board it is."""
 FAMILIES: Final[Mapping[int, str]] = {0xE48BFF56: "RP2040", 0xE48BFF59: "RP2350", 0xE48BFF5A: "RP2350"}
 """Family to chip (raspberrypi/pico-sdk, src/common/boot_uf2_headers): RP2040, RP2350 with Arm cores, with RISC-V."""
+_USB_IDS: Final[Mapping[str, str]] = {"2E8A:0003": "RP2040", "2E8A:000F": "RP2350"}
+"""USB id of a boot loader to chip (raspberrypi/usb-pid, Readme.md)."""
 _ABSOLUTE: Final = 0xE48BFF57
 """Family of blocks that go to an absolute address: a workaround for an erratum of the RP2350 puts one in front."""
 _BLOCK: Final = 512
@@ -75,6 +78,11 @@ def find_drives(chip: str | None = None) -> tuple[Drive, ...]:
         name = board[1] if board else "unknown"
         found.append(Drive(mount, _BOARDS.get(name, name)))
     return tuple(drive for drive in found if chip in (None, drive.chip))
+
+
+def on_usb(chip: str) -> bool:
+    """Return whether an ``chip`` in its boot loader is on USB, mounted or not; only Linux tells."""
+    return any(_USB_IDS.get(device.usb_id) == chip for device in usb_devices(System()))
 
 
 def mount_points() -> Iterator[Path]:

@@ -31,4 +31,4 @@ def print_ports(connected: Connected, console: Console) -> None:
         console.print(table)
     for loader in connected.boot_loaders:
         boards = f": {', '.join(loader.boards)}" if loader.boards else ""
-        console.print(Text(f"{loader.drive}: an {loader.chip} in its boot loader{boards}"))
+        console.print(Text(f"{loader.drive or loader.usb_id}: {loader.what}{boards}"))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +24,11 @@ from test_flash_commands import PICO, PICO2, ZEPHYR, uf2_file
 
 from edgekit.bench.identify import ask_identity
 from edgekit.cli.main import run
+from edgekit.doctor.system import System, usb_devices
 from edgekit.errors import InputError
 from edgekit.flash import comeback, find, survey, uf2
 from edgekit.flash.board import port_of
+from edgekit.flash.methods import nano
 from edgekit.flash.methods import uf2 as uf2_method
 from edgekit.flash.record import FLASH_FILE
 
@@ -38,6 +41,9 @@ STLINK, PICO_ID, PICO2_ID = "0483:374B", "2E8A:000A", "2E8A:0009"
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(find, "_ASK_S", 0.5)
+    monkeypatch.setattr(nano, "_GONE_S", 0.5)
+    monkeypatch.setattr(uf2, "usb_devices", lambda system: [])
+    monkeypatch.setattr(survey, "usb_devices", lambda system: [])
     monkeypatch.setattr(survey, "_ASK_S", 0.5)
     desk = Desk(tmp_path, monkeypatch)
     yield desk
@@ -273,6 +279,109 @@ def test_a_pico_that_is_not_in_its_boot_loader_is_told_what_to_press(
     assert said.count("Hold the BOOTSEL button") == 2 and not (pico / FLASH_FILE).exists()
 
 
+def test_a_boot_loader_whose_drive_nobody_mounts_is_told(
+    pico: Path,
+    desk: Desk,
+    tools: FakeTools,
+    impatient: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    device = tmp_path / "sys" / "bus" / "usb" / "devices" / "1-2"
+    device.mkdir(parents=True)
+    (device / "idVendor").write_text("2e8a\n")
+    (device / "idProduct").write_text("0003\n")
+    for module in (uf2, survey):
+        monkeypatch.setattr(module, "usb_devices", lambda _: usb_devices(System(tmp_path)))
+    said = refused(capsys, "flash", "--build", pico, status=1, words="is not mounted")
+    assert "udisksctl" in said and "picotool" in said
+    assert run(["ports", "--json"]) == 0
+    (loader,) = json.loads(capsys.readouterr().out)["boot_loaders"]
+    assert loader["usb_id"] == "2E8A:0003" and loader["boards"] == ["rp2040"]
+
+
+@pytest.mark.parametrize("boot_loader", ["2341:005A", None])
+def test_a_nano_is_flashed_at_the_port_that_its_boot_loader_has(
+    boot_loader: str | None,
+    tiny_model: bytes,
+    tmp_path: Path,
+    desk: Desk,
+    tools: FakeTools,
+) -> None:
+    """It is touched at 1200 baud and comes back as another device; or it is in its boot loader already and stays."""
+    tools.add("bossac")
+    images = {"firmware.bin": (b"x", None)}
+    folder = silicon_folder(tiny_model, tmp_path / "build", "nano33ble", lambda _: images, "arduino")
+    new = engine_with(identity_in(folder))
+    port = desk.plug("ttyACM0", "2341:005A" if boot_loader is None else "2341:805A", "N33", ToyEngine())
+
+    def touched() -> None:
+        if desk.baud("ttyACM0") != termios.B1200:
+            desk.later(touched)
+        elif boot_loader is None:
+            desk.later(flashed)
+        else:
+            desk.unplug("ttyACM0")
+            desk.later(lambda: None, lambda: desk.plug("ttyACM3", boot_loader, "N33b"), flashed)
+
+    def flashed() -> None:
+        if not tools.calls:
+            desk.later(flashed)
+            return
+        desk.unplug("ttyACM3" if boot_loader else "ttyACM0")
+        desk.plug("ttyACM1", "2341:805A", "N33", new)
+
+    desk.later(touched)
+    assert flash(folder) == 0
+    ((_, where, *rest),) = tools.calls
+    assert where == (f"--port={tmp_path / 'dev' / 'ttyACM3'}" if boot_loader else f"--port={port}")
+    assert rest == ["-U", "-i", "-e", "-w", str(folder / "out" / "firmware.bin"), "-R"]
+    assert Path(json.loads((folder / FLASH_FILE).read_text())["port"]).name == "ttyACM1"
+
+
+@pytest.mark.parametrize(
+    ("board", "method", "tool", "says", "words", "hint"),
+    [
+        ("nucleo-u575zi", "pyocd", "pyocd", "Target type x not recognized.", "does not know", "pack install"),
+        ("nucleo-h743zi", "pyocd", "pyocd", "No connected debug probes", "no debug probe", "udev"),
+        ("nucleo-l4r5zi", "openocd", "openocd", "open failed", "no debug probe", "udev"),
+        ("ek-ra8d1", "jlink", "JLinkExe", "Cannot connect to J-Link.", "no J-Link", "udev"),
+        ("rp2040", "picotool", "picotool", "No accessible RP-series devices", "no board", "BOOTSEL"),
+        ("rp2040", "picotool", "picotool", "picotool was unable to connect.", "may not open", "udev"),
+        ("teensy41", "teensy_loader", "teensy_loader_cli", "permission", "may not open", "udev"),
+        ("nano33ble", "bossac", "bossac", "Device unsupported", "does not know the chip", "arduino-cli"),
+        ("nrf5340dk", "west", "west", "ERROR: no probe", "ERROR: no probe", "flash it again"),
+        ("esp32c3", "platformio", "pio", "*** [upload] Error 2", "Error 2", "flash it again"),
+    ],
+)
+def test_what_tools_say_is_told_with_what_to_do(
+    board: str,
+    method: str,
+    tool: str,
+    says: str,
+    words: str,
+    hint: str,
+    tiny_model: bytes,
+    tmp_path: Path,
+    desk: Desk,
+    tools: FakeTools,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tools.add("west", "JLinkExe")
+    tools.add(tool, says=f"begin\n{says}", status=1)
+    tools.add_zephyr()
+    images = {**PICO, "firmware.hex": (b"x", None), "firmware.bin": (b"x", None)}
+    frameworks = {"platformio": "platformio", "bossac": "arduino", "teensy_loader": "arduino"}
+    framework = frameworks.get(method, "zephyr")
+    folder = silicon_folder(tiny_model, tmp_path / "build", board, lambda _: images, framework)
+    if board == "nano33ble":
+        desk.plug("ttyACM0", "2341:005A", "1")
+    said = refused(capsys, "flash", "--build", folder, "--method", method, status=1, words=words)
+    assert hint in said and says in said
+    assert not (folder / FLASH_FILE).exists()
+
+
 def test_an_image_for_another_chip_is_not_copied(
     tiny_model: bytes, tmp_path: Path, desk: Desk, tools: FakeTools, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -382,13 +491,12 @@ def test_what_is_connected_is_listed_and_asked_only_when_that_is_wished_for(
     found = {entry["port"]: entry for entry in document["ports"]}
     assert found[port]["boards"] == ["rp2040"] and found[port]["answer"] is None
     assert set(found[silent]["boards"]) == {"esp32", "esp32c3", "esp32p4", "esp32s3"}
-    assert document["boot_loaders"] == [
-        {"drive": str(desk.drives[0]), "chip": "RP2350", "boards": ["rp2350"]}
-    ]
+    (loader,) = document["boot_loaders"]
+    assert loader["drive"] == str(desk.drives[0]) and loader["boards"] == ["rp2350"]
     assert run(["ports", "--identify", "--json"]) == 0
     found = {entry["port"]: entry for entry in json.loads(capsys.readouterr().out)["ports"]}
     assert found[port]["identity"]["board"] == "toy" and found[port]["answer"] == "toy, build test"
     assert found[silent]["identity"] is None and found[silent]["answer"] == "no answer"
     assert run(["ports"]) == 0
     printed = capsys.readouterr().out
-    assert "rp2040" in printed and "an RP2350 in its boot loader: rp2350" in printed
+    assert "rp2040" in printed and "an RP2350's boot loader, which waits for a UF2 file: rp2350" in printed

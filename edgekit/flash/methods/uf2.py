@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shlex
@@ -27,6 +26,7 @@ _STEP_S: Final = 0.2
 _CHUNK: Final = 64 * 512
 _GONE: Final = (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ESTALE)
 """What the system says of a drive whose board has restarted with the last block."""
+_MOUNT: Final = "Mount its drive (`udisksctl mount -b /dev/sdX1`, see `lsblk`), or install picotool."
 BOOTSEL: Final = "Hold the BOOTSEL button, plug the board in, and release the button"
 
 
@@ -52,16 +52,10 @@ class Uf2:
             raise TaskError(
                 f"{file} is for an {found}, and {order.board.name} has an {chip}.", "Build it again."
             )
-        here = uf2.find_drives(chip)
-        if len(here) > 1:
-            raise InputError(
-                f"{len(here)} boards with an {chip} are in their boot loader.",
-                "Leave only the one plugged in that is to be flashed.",
-                [str(drive.path) for drive in here],
-            )
         says = order.job.told.says
-        if here:
-            return [Copy(file, chip, here[0].path, 0, says, self.manual(order.board))]
+        drive = _only_drive(chip)
+        if drive is not None:
+            return [Copy(file, chip, drive, 0, says, self.manual(order.board))]
         copy = Copy(
             file, chip, None, _TOUCHED_S if order.port else PATIENCE_S, says, self.manual(order.board)
         )
@@ -129,25 +123,41 @@ class Copy:
 
     def _wait(self) -> Path:
         end = time.monotonic() + self.patience_s
-        told = False
-        while True:
-            here = uf2.find_drives(self.chip)
-            if len(here) == 1:
-                # A drive that has just been mounted.
-                with contextlib.suppress(OSError):
-                    (here[0].path / uf2.INFO_FILE).stat()
-                    return here[0].path
-            if not here and not told and self.patience_s == PATIENCE_S:
-                self.says(
-                    f"No {self.chip} is in its boot loader. {self.manual} Waiting for {self.patience_s:.0f} s."
-                )
+        told = self.patience_s != PATIENCE_S
+        while (drive := _only_drive(self.chip)) is None:
+            unmounted = uf2.on_usb(self.chip)
+            if not told:
+                missing = f"No {self.chip} is in its boot loader. {self.manual}"
+                said = f"An {self.chip} is in its boot loader. {_MOUNT}" if unmounted else missing
+                self.says(f"{said} Waiting for {self.patience_s:.0f} s.")
                 told = True
             if time.monotonic() > end:
                 raise TaskError(
-                    f"No drive of an {self.chip} in its boot loader has come within {self.patience_s:.0f} s.",
-                    f"{self.manual} If the drive is there and not mounted, mount it, or install picotool.",
+                    f"The drive of an {self.chip} in its boot loader is not mounted."
+                    if unmounted
+                    else f"No drive of an {self.chip} in its boot loader has come within {self.patience_s:.0f} s.",
+                    _MOUNT if unmounted else self.manual,
                 )
             time.sleep(_STEP_S)
+        return drive
+
+
+def _only_drive(chip: str) -> Path | None:
+    """Return where the drive of the board in its boot loader is mounted, if there is one.
+
+    Raises
+    ------
+    InputError
+        If there are several.
+    """
+    here = uf2.find_drives(chip)
+    if len(here) > 1:
+        raise InputError(
+            f"{len(here)} boards with an {chip} are in their boot loader.",
+            "Leave only the one plugged in that is to be flashed.",
+            [str(drive.path) for drive in here],
+        )
+    return here[0].path if here else None
 
 
 def _chip(board: BoardProfile) -> str:
