@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_lines import PtyDevice, ToyEngine
+from fake_lines import PtyDevice
 
+from edgekit.device import Engine
 from edgekit.flash import ports, uf2
 from edgekit.flash.ports import PortInfo
 
@@ -32,7 +33,7 @@ class Desk:
         monkeypatch.setattr(uf2, "mount_points", self._mounts)
 
     def plug(
-        self, name: str, usb_id: str, serial_number: str | None = None, engine: ToyEngine | None = None
+        self, name: str, usb_id: str, serial_number: str | None = None, engine: Engine | None = None
     ) -> str:
         """Plug a board in; one without engine stays silent. Returns its port."""
         device = self._folder / name

@@ -7,11 +7,14 @@ import hashlib
 import json
 import struct
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fake_lines import ToyEngine
 from firmware_folder import export_folder
 
+from edgekit.build.lock import LOCK_FILE
 from edgekit.build.record import (
     BUILD_FILE,
     BuildRecord,
@@ -41,7 +44,9 @@ def silicon_folder(
 
     ``images`` is given the folder, for images that say of themselves what the folder is for.
     """
-    export_folder(model, folder, board)
+    for name, content in _exported(model, board).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
     if framework is not None:
         project = json.loads((folder / PROJECT_FILE).read_text())
         (folder / PROJECT_FILE).write_text(json.dumps({**project, "framework": framework}))
@@ -64,6 +69,15 @@ def silicon_folder(
         )
     _write_build(folder, tuple(files), settings)
     return folder
+
+
+@cache
+def _exported(model: bytes, board: str) -> dict[str, bytes]:
+    """Return what ``edgekit export`` writes, once for each board: file to content."""
+    with TemporaryDirectory(prefix="edgekit-test-") as name:
+        folder = export_folder(model, Path(name, "build"), board)
+        files = [path for path in folder.rglob("*") if path.is_file() and path.name != LOCK_FILE]
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def _write_build(folder: Path, files: tuple[FlashFile, ...], settings: Mapping[str, str]) -> None:

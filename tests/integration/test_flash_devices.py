@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from test_flash_commands import PICO, PICO2, ZEPHYR, uf2_file
 
 from edgekit.bench.identify import ask_identity
 from edgekit.cli.main import run
+from edgekit.device.host import HostEngine
 from edgekit.doctor.system import System, usb_devices
 from edgekit.errors import InputError
 from edgekit.flash import comeback, find, survey, uf2
@@ -104,6 +106,28 @@ def test_the_only_port_with_the_boards_ids_is_taken_and_the_tool_runs_once(
     again = desk.plug("ttyACM9", STLINK, "0670FF", engine_with(identity_in(nucleo)))
     assert port_of(nucleo) == again
     assert flash(nucleo, "--stop") == 0
+
+
+def test_bench_and_monitor_find_the_board_that_was_flashed(
+    nucleo: Path, desk: Desk, tiny_model: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The device computes the model, so its outputs can be compared, and says it is the board."""
+    engine = HostEngine(tiny_model)
+    engine.identity = dataclasses.replace(
+        engine.identity,
+        **{key: value for key, value in identity_in(nucleo).items() if key != "model"},
+    )
+    port = desk.plug("ttyACM0", STLINK, "1", engine)
+    assert flash(nucleo) == 0
+    assert run(["bench", "--build", str(nucleo), "--runs", "5"]) == 0
+    record = json.loads((nucleo / "bench.json").read_text())
+    assert record["port"] == port and record["board"] == "nucleo-h743zi"
+    assert record["outputs"] == {"compared": 5, "mismatched": 0}
+    capsys.readouterr()
+    assert run(["monitor", "--build", str(nucleo), "--send", "name", "--for", "1s"]) == 0
+    assert "m-name-dut-" in capsys.readouterr().out
+    engine.identity = dataclasses.replace(engine.identity, build="other")
+    refused(capsys, "bench", "--build", nucleo, status=1, words="The device's build is 'other'")
 
 
 def test_of_several_that_match_the_one_that_says_it_is_the_board_is_taken(
