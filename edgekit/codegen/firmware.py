@@ -10,7 +10,7 @@ from typing import Final
 from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
 from edgekit.codegen.environment import render
-from edgekit.codegen.record import SOURCE_FOLDER
+from edgekit.codegen.record import SOURCE_FOLDER as SOURCE_FOLDER
 from edgekit.resources import resource_dir
 from edgekit.wire.declaration import header_context
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,6 +11,7 @@ from pathlib import Path
 from edgekit import __version__
 from edgekit.boards.catalog import get_board
 from edgekit.boards.profile import BoardProfile
+from edgekit.build.tools import TOOLS
 from edgekit.errors import InputError, TaskError
 from edgekit.files import write_atomic
 from edgekit.flash import ports
@@ -70,7 +72,13 @@ class DeviceFlasher:
             if not found.others:
                 job.told.says(f"No port of {board.name} is here now; {PLACEHOLDER} stands for it.")
             port = PLACEHOLDER
-        return [step.line for step in self.method.steps(Order(job, board, port))]
+        steps = self.method.steps(Order(job, board, port))
+        for program in dict.fromkeys(getattr(step, "program", None) for step in steps):
+            if program is not None and shutil.which(program) is None:
+                job.told.says(
+                    f"{program} is not installed here. {TOOLS[program].hint if program in TOOLS else ''}"
+                )
+        return [step.line for step in steps]
 
     def flash(self, job: Job) -> DeviceRecord:
         """Run the tool, wait for the board to come back, check who it is, and write the record."""

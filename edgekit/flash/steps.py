@@ -27,7 +27,7 @@ _TAIL: Final = 5
 
 
 class Step(Protocol):
-    """One step."""
+    """One step; some have a ``program`` that has to be installed."""
 
     @property
     def line(self) -> str:
@@ -72,6 +72,11 @@ class Run:
     command: tuple[str, ...]
     cwd: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def program(self) -> str:
+        """What has to be installed for it."""
+        return self.command[0]
 
     @property
     def line(self) -> str:

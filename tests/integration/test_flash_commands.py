@@ -358,6 +358,28 @@ def test_west_is_told_where_zephyr_is_when_the_environment_does_not_say(
     assert shlex.split(capsys.readouterr().out)[:3] == [f"ZEPHYR_BASE={base}", "west", "flash"]
 
 
+@pytest.mark.parametrize(
+    ("board", "framework", "tool"),
+    [("esp32c3", None, "esptool"), ("nano33ble", "arduino", "bossac"), ("nucleo-l4r5zi", "zephyr", "west")],
+)
+def test_a_dry_run_works_without_the_tool_and_says_that_it_is_missing(
+    board: str,
+    framework: str | None,
+    tool: str,
+    make: Callable[..., Path],
+    tools: FakeTools,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("edgekit.flash.methods.esptool.find_spec", lambda name: None)
+    folder = make(board, {**ESP, **BIN}, framework)
+    capsys.readouterr()
+    assert run(["flash", "--build", str(folder), "--dry-run", "--port", "/dev/x"]) == 0
+    printed = capsys.readouterr()
+    assert shlex.split(printed.out.splitlines()[-1])[0] == tool
+    assert f"{tool} is not installed here. Install" in printed.err
+
+
 def test_before_a_build_the_first_command_builds(
     make: Callable[..., Path], tools: FakeTools, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -100,7 +100,7 @@ class Esptool:
 
     def steps(self, order: Order) -> list[Run]:
         """Return one command, which writes all files of the build to their addresses."""
-        job, tool = order.job, _find()
+        job, tool = order.job, _find_or_newest()
         settings = job.build.flash_settings if job.build is not None else {}
         chip = settings.get("chip") or order.board.mcu.lower().replace("-", "")
         command = [*tool.command, "--chip", chip]
@@ -168,6 +168,14 @@ def _find() -> _Found:
             raise
         return _Found((sys.executable, "-m", _NAME), metadata.version(_NAME))
     return _Found((tool.name,), tool.version)
+
+
+def _find_or_newest() -> _Found:
+    """Return esptool, or where it is missing how the newest one would be called."""
+    try:
+        return _find()
+    except TaskError:
+        return _Found((_NAME,), _DASHES)
 
 
 def _files(order: Order) -> list[str]:

@@ -61,7 +61,7 @@ class Bossac:
         """Return the restart into the boot loader, and the command at the port where that is."""
         port = order.port or PLACEHOLDER
         options = ("-U", "-i", "-e", "-w", str(order.file("bin")), "-R")
-        return [Touch(port), RunAtBootLoader(find_bossac(), port, options, order.board)]
+        return [Touch(port), RunAtBootLoader(_bossac_or_name(), port, options, order.board)]
 
     def manual(self, board: BoardProfile) -> str:
         """Return what to press."""
@@ -184,6 +184,14 @@ class RunAtBootLoader:
                 f"{_MANUAL} Then flash it again.",
             )
         return self.port
+
+
+def _bossac_or_name() -> str:
+    """Return bossac, or where it is missing its name."""
+    try:
+        return find_bossac()
+    except TaskError:
+        return _BOSSAC
 
 
 def find_bossac() -> str:
