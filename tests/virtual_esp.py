@@ -22,6 +22,7 @@ _FLASH_BYTES = 4 * 1024**2
 _FLASH_ID = 0x1640EF  # a W25Q32: 4 MB
 _SPI_CMD, _SPI_W0 = 0x60002000, 0x60002058
 _CHIP_ID = 5  # ESP32-C3
+_MAGIC_AT, _MAGIC = 0x40001000, 0x1B31506F  # by which esptool 4 tells chips apart
 _END, _ESC = 0xC0, 0xDB
 _EN_S = 0.08
 """How long the capacitor at EN keeps the chip in reset after RTS was released."""
@@ -175,9 +176,8 @@ class VirtualEsp(Rfc2217Board):
 
     def _read_reg(self, op: int, data: bytes) -> None:
         (address,) = struct.unpack("<I", data)
-        value = (
-            _FLASH_ID if address == _SPI_W0 else 0 if address == _SPI_CMD else self._registers.get(address, 0)
-        )
+        known = {_SPI_W0: _FLASH_ID, _SPI_CMD: 0, _MAGIC_AT: _MAGIC}
+        value = known.get(address, self._registers.get(address, 0))
         self._reply(op, value)
 
     def _write_reg(self, op: int, data: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -53,9 +53,13 @@ class DeviceFlasher:
     method: Method
 
     def check(self, job: Job) -> None:
-        """Check that the tool is there, and that the wishes can be fulfilled."""
+        """Check that tool and board are there, and that the wishes can be fulfilled; no device is asked yet."""
         self._check_wishes(job)
-        self.method.check(job, self._board(job))
+        board = self._board(job)
+        self.method.check(job, board)
+        found = find_port(replace(job, ask=None), board)
+        if self.method.port_wanted and found.port is None and not found.others:
+            raise no_port(board, self.method.manual(board))
 
     def commands(self, job: Job) -> list[str]:
         """Return what would be done; a port that is not known is shown as ``PORT``."""
@@ -84,8 +88,6 @@ class DeviceFlasher:
         """Run the tool, wait for the board to come back, check who it is, and write the record."""
         board = self._board(job)
         found = find_port(job, board).port
-        if found is None and self.method.port_wanted:
-            raise no_port(board, self.method.manual(board))
         order = Order(job, board, found.device if found is not None else None)
         before = ports.list_ports()
         steps = self.method.steps(order)

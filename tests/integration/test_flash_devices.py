@@ -178,6 +178,18 @@ def test_without_a_board_a_tool_that_needs_no_port_runs_and_the_board_is_waited_
     assert len(tools.calls) == 1 and not (nucleo / FLASH_FILE).exists()
 
 
+def test_without_a_board_a_tool_that_needs_a_port_does_not_even_build(
+    tiny_model: bytes, tmp_path: Path, desk: Desk, tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools.add("esptool")
+    folder = silicon_folder(tiny_model, tmp_path / "build", "esp32c3", lambda _: {"app.bin": (b"a", 0)})
+    (folder / "build.json").unlink()
+    other = desk.plug("ttyACM0", STLINK, "1")
+    said = refused(capsys, "flash", "--build", folder, words="No port of esp32c3 is here")
+    assert "303A:1001" in said and other in said and "hold BOOT" in said
+    assert not tools.calls and not (folder / "build.log").exists()
+
+
 def test_a_tool_that_fails_is_quoted_and_the_old_record_is_gone(
     nucleo: Path, desk: Desk, tools: FakeTools, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -252,9 +264,14 @@ def test_a_uf2_file_is_copied_onto_the_boot_loaders_drive(
     drive = tmp_path / "media" / "RPI-RP2"
     copied = drive / "firmware.uf2"
 
-    def mount() -> None:
-        if not mounted:
+    def touched() -> None:
+        if desk.baud("ttyACM0") == termios.B1200:
             desk.unplug("ttyACM0")
+            mount()
+        else:
+            desk.later(touched)
+
+    def mount() -> None:
         desk.drives.append(boot_drive(drive))
         desk.later(restart)
 
@@ -268,7 +285,7 @@ def test_a_uf2_file_is_copied_onto_the_boot_loaders_drive(
         desk.later(mount)
     else:
         desk.plug("ttyACM0", PICO_ID, "E660", ToyEngine())
-        desk.later(lambda: None, lambda: None, lambda: None, mount)
+        desk.later(touched)
     assert flash(pico) == 0
     assert parse_uf2(copied.read_bytes()) == {0x1000_0000 + 256 * i: b"x" * 256 for i in range(3)} | {
         0x1000_0300: b"x" * 232

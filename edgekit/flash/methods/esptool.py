@@ -49,7 +49,7 @@ _REASONS: Final = (
         f"{_BUTTONS}, and flash it again; use a better cable or --baud 115200 if that does not help.",
     ),
     (
-        "Wrong chip argument",
+        "chip argument?",
         "the chip at this port is another one",
         "Name the right port with --port, or make the build folder for the board that is there.",
     ),

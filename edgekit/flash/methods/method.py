@@ -121,7 +121,7 @@ def not_flashed(board: BoardProfile, failed: ToolFailed, why: str = "", hint: st
     """Return the error that says that the image is not on the board, and in the details what the tool said."""
     said = failed.details[-1].strip() if failed.details else failed.message
     return TaskError(
-        f"{failed.program} could not put the image onto {board.name}: {why or said.rstrip('.')}.",
+        f"{failed.program} could not put the image onto {board.name}: {why or said.rstrip('.?!')}.",
         hint or "What it says is below; the board may hold a part of the image now, so flash it again.",
         failed.details,
     )
