@@ -333,6 +333,23 @@ def test_the_check_of_options_can_fail() -> None:
         check_options(["no-such-tool"])
 
 
+def test_platformios_own_parser_takes_its_command(
+    make: Callable[..., Path], tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = pytest.importorskip("platformio.run.cli", reason="PlatformIO is not installed").cli
+    tools.add("pio")
+    folder = make("esp32s3", BIN, "platformio")
+    (folder / "platformio.ini").touch()
+    capsys.readouterr()
+    assert run(["flash", "--build", str(folder), "--dry-run", "--port", "/dev/ttyACM7"]) == 0
+    words = shlex.split(capsys.readouterr().out)
+    assert words[:2] == ["pio", "run"]
+    with parser.make_context("run", words[2:]) as context:
+        assert context.params["target"] == ("nobuild", "upload")
+        assert context.params["upload_port"] == "/dev/ttyACM7"
+        assert Path(context.params["project_dir"]) == folder
+
+
 @pytest.mark.parametrize(("version", "dash"), [("esptool.py v4.8.1", "_"), ("esptool v5.6.0", "-")])
 def test_esptool_4_is_told_its_own_words(
     version: str, dash: str, make: Callable[..., Path], tools: FakeTools, capsys: pytest.CaptureFixture[str]
