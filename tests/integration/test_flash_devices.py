@@ -389,6 +389,7 @@ def test_a_nano_is_flashed_at_the_port_that_its_boot_loader_has(
         ("nucleo-l4r5zi", "openocd", "openocd", "open failed", "no debug probe", "udev"),
         ("ek-ra8d1", "jlink", "JLinkExe", "Cannot connect to J-Link.", "no J-Link", "udev"),
         ("rp2040", "picotool", "picotool", "No accessible RP-series devices", "no board", "BOOTSEL"),
+        ("rp2040", "picotool", "picotool", "compiled without USB support.", "without libusb", "uf2"),
         ("rp2040", "picotool", "picotool", "picotool was unable to connect.", "may not open", "udev"),
         ("teensy41", "teensy_loader", "teensy_loader_cli", "permission", "may not open", "udev"),
         ("nano33ble", "bossac", "bossac", "Device unsupported", "does not know the chip", "arduino-cli"),

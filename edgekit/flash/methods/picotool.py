@@ -23,6 +23,11 @@ _NAME: Final = "picotool"
 _VENDOR: Final = "2E8A:"
 _REASONS: Final = (
     (
+        "without USB support",
+        "it was built without libusb",
+        "Take `edgekit flash --method uf2`, or install a picotool that has USB; the SDK builds one without for itself.",
+    ),
+    (
         "unable to connect",
         "you may not open the USB device",
         "Install the udev rule of picotool, see docs/flashing.md, and plug the board in again.",
