@@ -46,13 +46,15 @@ class Step(Protocol):
 
 
 class ToolFailed(TaskError):
-    """A program has failed; ``said`` is all that it wrote."""
+    """A program has failed; ``lines`` is all that it wrote, ``said`` the same without its line breaks."""
 
     def __init__(self, program: str, status: int, said: str) -> None:
         lines = [line.rstrip() for line in said.replace("\r", "\n").splitlines() if line.strip()]
         super().__init__(f"{program} ended with {status}.", "What it says is below.", lines[-_TAIL:])
         self.program = program
-        self.said = "\n".join(lines)
+        self.lines = tuple(lines)
+        # Some break their lines to the width of a terminal, and with it the words that tell the reason.
+        self.said = " ".join(" ".join(lines).split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,5 +56,5 @@ class Platformio:
 
     def explain(self, failed: ToolFailed, order: Order) -> TaskError:
         """Return the error for what PlatformIO said."""
-        errors = [line for line in failed.said.splitlines() if "Error" in line or "error:" in line]
+        errors = [line for line in failed.lines if "Error" in line or "error:" in line]
         return not_flashed(order.board, failed, errors[0].strip().rstrip(".")[:120] if errors else "")
