@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "monitor": "Show what the device says on its line.",
     "bench": "Run the model on a device and compare it with the host, bit for bit.",
     "doctor": "Look for what is wrong with tools, permissions, ports and images, and say what to do.",
+    "agent": "Answer as a board does, on a Linux board, with its TFLite interpreter.",
     "convert": "Quantize a Keras model or a float .tflite to int8.",
     "export": "Write the firmware sources for a finished int8 .tflite.",
     "inspect": "Show what a .tflite needs: operators, arena, flash, and whether it fits a board.",

@@ -32,6 +32,8 @@ class HostEngine:
         Content of a .tflite file.
     golden:
         Pairs of input and output bytes for the self-test.
+    interpreter:
+        What runs the model, when it is something else than reference kernels.
 
     Raises
     ------
@@ -39,8 +41,13 @@ class HostEngine:
         If the interpreter does not accept the model, or its tensors cannot go over the line.
     """
 
-    def __init__(self, model: bytes, golden: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        self._interpreter = HostInterpreter(model)
+    def __init__(
+        self,
+        model: bytes,
+        golden: Sequence[tuple[bytes, bytes]] = (),
+        interpreter: HostInterpreter | None = None,
+    ) -> None:
+        self._interpreter = interpreter or HostInterpreter(model)
         ports = (*self._interpreter.inputs, *self._interpreter.outputs)
         if len(ports) > TENSORS_MAX:
             raise InputError(

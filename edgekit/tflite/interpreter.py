@@ -1,8 +1,9 @@
-"""The host's TFLite interpreter with reference kernels: the oracle that devices are compared with.
+"""The host's TFLite interpreter: with reference kernels the oracle that devices are compared with.
 
-XNNPACK, the default of every TFLite package, is not bit-exact with TFLite Micro (it differs on a third of the VWW
-model's inputs), so the reference resolver is always used here. tflite-runtime is preferred where it exists: its
-reference kernels agree with TFLite Micro on FULLY_CONNECTED too, where newer ones are 1 LSB off.
+XNNPACK is not bit-exact with TFLite Micro, so the reference resolver is used unless something else is asked for: an agent
+on a Linux board runs what the board would. tflite-runtime is preferred where it exists: its reference kernels agree with
+TFLite Micro on FULLY_CONNECTED too, where newer ones are 1 LSB off. But it does not hand int8 models to XNNPACK, which
+ai-edge-litert does, so that one is taken for XNNPACK.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,22 @@ from edgekit.errors import InputError, TaskError
 
 _WORKER: Final = Path(__file__).with_name("interpreter_worker.py")
 _PROBE_TIMEOUT_S: Final = 120
+
+HostKernels = Literal["reference", "xnnpack"]
+"""Kernels that the interpreter of a computer with an operating system can run."""
+
+Runtime = Literal["tflite-runtime", "ai-edge-litert"]
+"""Packages that bring such an interpreter."""
+
+_MODULES: Final[dict[Runtime, str]] = {
+    "tflite-runtime": "tflite_runtime.interpreter",
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+}
+_BEST: Final[dict[HostKernels, tuple[Runtime, ...]]] = {
+    "reference": ("tflite-runtime", "ai-edge-litert"),
+    "xnnpack": ("ai-edge-litert", "tflite-runtime"),
+}
+_DELEGATE: Final = "DELEGATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +61,49 @@ class Port:
 
 
 class HostInterpreter:
-    """A model loaded into the host interpreter with reference kernels, single-threaded.
+    """A model loaded into the host interpreter, with reference kernels and one thread unless said otherwise.
 
     Parameters
     ----------
     model:
         Content of a .tflite file.
+    kernels:
+        What runs the operators.
+    threads:
+        Threads of one inference; more than one helps XNNPACK only.
+    runtime:
+        The package; ``None`` for the one that suits the kernels best.
+
+    Attributes
+    ----------
+    runtime:
+        The package and its version: ``"tflite-runtime 2.14.0"``.
 
     Raises
     ------
     InputError
-        If the interpreter does not accept the model.
+        If the interpreter does not accept the model, or does not run it with XNNPACK though it should.
     TaskError
         If no interpreter is installed.
     """
 
-    def __init__(self, model: bytes) -> None:
-        module, self.runtime = _load_runtime()
+    def __init__(
+        self,
+        model: bytes,
+        kernels: HostKernels = "reference",
+        threads: int = 1,
+        runtime: Runtime | None = None,
+    ) -> None:
+        module, self.runtime = _load_runtime(_BEST[kernels] if runtime is None else (runtime,))
+        resolvers = module.OpResolverType
         try:
             with _quiet():
                 self._interpreter = module.Interpreter(
                     model_content=model,
-                    num_threads=1,
-                    experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF,
+                    num_threads=threads,
+                    experimental_op_resolver_type=resolvers.BUILTIN_REF
+                    if kernels == "reference"
+                    else resolvers.BUILTIN,
                 )
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
@@ -72,6 +111,11 @@ class HostInterpreter:
                 f"The host interpreter ({self.runtime}) does not accept the model: {_first_line(error)}",
                 "Check the file with `edgekit inspect`, or convert the model again.",
             ) from error
+        if kernels == "xnnpack" and not self._delegated():
+            raise InputError(
+                f"{self.runtime} does not run this model with XNNPACK.",
+                "Use the reference kernels, or `pip install ai-edge-litert`, which runs int8 models with it.",
+            )
         self.inputs = tuple(_port(detail) for detail in self._interpreter.get_input_details())
         self.outputs = tuple(_port(detail) for detail in self._interpreter.get_output_details())
         self._input_index = [d["index"] for d in self._interpreter.get_input_details()]
@@ -96,6 +140,15 @@ class HostInterpreter:
             raise TaskError(
                 f"The host interpreter failed: {_first_line(error)}", "Report the model."
             ) from error
+
+    @property
+    def operators(self) -> frozenset[str]:
+        """Kinds of the operators, and of what some were handed over to."""
+        return frozenset(op["op_name"] for op in self._interpreter._get_ops_details())
+
+    def _delegated(self) -> bool:
+        """Whether operators were handed over: to XNNPACK, the only delegate that a package applies by itself."""
+        return _DELEGATE in self.operators
 
     def output_bytes(self) -> bytes:
         """Return all output tensors of the last inference, concatenated."""
@@ -155,27 +208,26 @@ def _port(detail: dict[str, Any]) -> Port:
 
 
 @cache
-def _load_runtime() -> tuple[Any, str]:
-    """Return the first interpreter module found and its name with version."""
+def _load_runtime(names: tuple[Runtime, ...]) -> tuple[Any, str]:
+    """Return the first of these interpreters that is installed, and its name with version."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    for name in names:
+        with contextlib.suppress(ImportError):
+            module = import_module(_MODULES[name])
+            return module, f"{name} {_version(name)}"
+    if len(names) == 1:
+        raise TaskError(f"{names[0]} is not installed.", f"Install it: `pip install {names[0]}`.")
+    raise TaskError(
+        "No TFLite interpreter is installed.",
+        "Up to Python 3.11 `pip install tflite-runtime 'numpy<2'`, later `pip install ai-edge-litert`.",
+    )
+
+
+def _version(name: str) -> str:
     try:
-        import tflite_runtime
-        import tflite_runtime.interpreter as module
-
-        return module, f"tflite-runtime {tflite_runtime.__version__}"
-    except ImportError:
-        pass
-    try:
-        from importlib.metadata import version
-
-        import ai_edge_litert.interpreter as module
-
-        return module, f"ai-edge-litert {version('ai-edge-litert')}"
-    except ImportError as error:
-        raise TaskError(
-            "No TFLite interpreter is installed.",
-            "Up to Python 3.11 `pip install tflite-runtime 'numpy<2'`, later `pip install ai-edge-litert`.",
-        ) from error
+        return version(name)
+    except PackageNotFoundError:  # a copy that was not installed by pip
+        return "?"
 
 
 @contextlib.contextmanager
