@@ -13,6 +13,7 @@ from edgekit.bench.cases import Case
 from edgekit.bench.client import Client, DeviceInfo, ProfileResult, RunResult
 from edgekit.bench.comparison import compare_bytes, compare_results
 from edgekit.bench.images import winner
+from edgekit.bench.judge import Judge, choose_judge, steps_apart
 from edgekit.bench.line import Line
 from edgekit.bench.mlperf import TextClient
 from edgekit.bench.profile import op_records, profile_record
@@ -20,6 +21,7 @@ from edgekit.bench.record import (
     ArenaComparison,
     BenchedModel,
     BenchRecord,
+    JudgeRecord,
     LatencyStatistics,
     Mismatch,
     OpRecord,
@@ -73,6 +75,10 @@ class Job:
         The model's graph, when one inference is to be profiled.
     predicted_instructions:
         Estimate for an emulated board.
+    interpreter:
+        Package and version of the host's interpreter that the expected outputs are of.
+    tolerance:
+        Quantized steps by which outputs may be off, for devices that need not be equal to the bit.
     host_arena:
         Measures the arena of real TFLite Micro on this host, for the device behind ``host://``; ``None`` where there
         is none to be measured.
@@ -86,6 +92,8 @@ class Job:
     project: FirmwareProject | None = None
     graph: Graph | None = None
     predicted_instructions: int | None = None
+    interpreter: str = ""
+    tolerance: int = 0
     host_arena: Callable[[bytes], int | None] | None = None
 
     @property
@@ -111,6 +119,7 @@ class _Found:
     top1: Top1Record | None = None
     ops: tuple[OpRecord, ...] | None = None
     profile: ProfileRecord | None = None
+    judge: JudgeRecord | None = None
 
 
 def run_job(line: Line, job: Job, advance: Advance | None = None) -> BenchRecord:
@@ -119,7 +128,7 @@ def run_job(line: Line, job: Job, advance: Advance | None = None) -> BenchRecord
     Raises
     ------
     InputError
-        If a latency limit is given for a device that counts instructions.
+        If a latency limit is given for a device that counts instructions, or a tolerance for one that has to be equal.
     TaskError
         If the device cannot be talked to, is not the one that is expected, or cannot do what is asked for.
     """
@@ -134,6 +143,7 @@ def run_job(line: Line, job: Job, advance: Advance | None = None) -> BenchRecord
             "The device is emulated and counts instructions, which no latency limit can be held to.",
             "Leave --max-latency out.",
         )
+    judge = choose_judge(identity, job.model, job.cases, job.interpreter, job.tolerance)
     try:
         wrong = _self_test(client, identity)
         profile = _profile(client, job)
@@ -144,11 +154,12 @@ def run_job(line: Line, job: Job, advance: Advance | None = None) -> BenchRecord
     values = [value for result in results for value in latencies(identity, result.ticks)]
     found = _Found(
         latency=summarize(values, unit),
-        mismatches=_mismatches(job, results),
+        mismatches=_mismatches(judge, info.outputs, results),
         device=identity.build,
         identity=identity,
         wrong=wrong,
-        top1=_top1(job, results),
+        top1=_top1(judge.cases, results),
+        judge=judge.record(info.outputs, [result.output for result in results]),
         ops=op_records(job.graph, identity, profile) if job.graph and profile else None,
         profile=profile_record(identity, profile) if profile else None,
     )
@@ -194,10 +205,14 @@ def _run_cases(client: Client, job: Job, advance: Advance | None) -> list[RunRes
     return results
 
 
-def _mismatches(job: Job, results: Sequence[RunResult]) -> list[Mismatch]:
+def _mismatches(judge: Judge, tensors: Sequence[Tensor], results: Sequence[RunResult]) -> list[Mismatch]:
     found = []
-    for index, (case, result) in enumerate(zip(job.cases, results, strict=True)):
+    for index, (case, result) in enumerate(zip(judge.cases, results, strict=True)):
         mismatch = compare_bytes(index, case.expected, result.output)
+        if mismatch is not None and judge.tolerance:
+            apart = steps_apart(tensors, case.expected, result.output)
+            if apart is not None and apart <= judge.tolerance:
+                mismatch = None
         if mismatch is None and not result.stable:
             mismatch = Mismatch(input=index, kind="unstable")
         if mismatch is not None:
@@ -205,12 +220,12 @@ def _mismatches(job: Job, results: Sequence[RunResult]) -> list[Mismatch]:
     return found
 
 
-def _top1(job: Job, results: Sequence[RunResult]) -> Top1Record | None:
-    if any(case.label is None for case in job.cases):
+def _top1(cases: Sequence[Case], results: Sequence[RunResult]) -> Top1Record | None:
+    if any(case.label is None for case in cases):
         return None
-    device = sum(winner(result.output) == case.label for case, result in zip(job.cases, results, strict=True))
-    host = sum(winner(case.expected) == case.label for case in job.cases)
-    images = len(job.cases)
+    device = sum(winner(result.output) == case.label for case, result in zip(cases, results, strict=True))
+    host = sum(winner(case.expected) == case.label for case in cases)
+    images = len(cases)
     return Top1Record(value=100 * device / images, images=images, host=100 * host / images)
 
 
@@ -324,6 +339,8 @@ def _record(line: Line, job: Job, found: _Found) -> BenchRecord:
     identity, project = found.identity, job.project
     failures = _failures(job, found)
     predicted = project.latency_ms if project else None
+    if project and identity and project.framework == "linux" and identity.kernels != project.kernels:
+        predicted = None  # it is for the other kernels
     return BenchRecord(
         port=line.name,
         board=identity.board if identity else None,
@@ -336,6 +353,7 @@ def _record(line: Line, job: Job, found: _Found) -> BenchRecord:
         runs=job.runs,
         warmup=job.warmup,
         outputs=OutputsRecord(compared=len(job.cases), mismatched=len(found.mismatches)),
+        judge=found.judge,
         latency=found.latency,
         predicted_latency=PredictedLatency(**predicted.model_dump()) if predicted else None,
         predicted_instructions=job.predicted_instructions if found.latency.unit == "instructions" else None,

@@ -22,6 +22,47 @@ class OutputsRecord(Part):
     mismatched: Count
 
 
+class ReferenceShare(Part):
+    """Outputs that are not those of the reference kernels, and by how many quantized steps at most.
+
+    ``largest`` is ``None`` where an output is not of integers, or not as long as the other.
+    """
+
+    differing: Count
+    largest: Count | None
+
+
+class JudgeRecord(Part):
+    """What the outputs were compared with; see :mod:`edgekit.bench.judge`.
+
+    Attributes
+    ----------
+    interpreter:
+        The host's package and version; empty if not known.
+    kernels:
+        Its kernels.
+    exact:
+        Whether the device has to give the same outputs to the bit. Where that is not promised, outputs that differ by
+        more than ``tolerance`` fail all the same.
+    tolerance:
+        Quantized steps by which every value may be off, as the user has allowed.
+    differing:
+        Outputs that are not equal to the bit, those within the tolerance among them.
+    largest:
+        Steps by which a value is off at most; ``None`` as in :class:`ReferenceShare`.
+    reference:
+        The same against the reference kernels, where those are not what the outputs are held to.
+    """
+
+    interpreter: str
+    kernels: Literal["reference", "xnnpack"]
+    exact: bool
+    tolerance: Count
+    differing: Count
+    largest: Count | None
+    reference: ReferenceShare | None = None
+
+
 class LatencyStatistics(Part):
     """Latency of one inference; see :func:`edgekit.bench.statistics.summarize`."""
 
@@ -140,6 +181,8 @@ class BenchRecord(Document):
         Build id, or with the text protocol the vendor's name.
     runs, warmup:
         Timed inferences in all, and warm-up inferences before the first.
+    judge:
+        What the outputs were compared with; ``None`` with the text protocol, which gives three decimals only.
     max_latency_ms:
         The limit that was given; the 95th percentile is held to it.
     predicted_latency:
@@ -170,6 +213,7 @@ class BenchRecord(Document):
     runs: Count
     warmup: Count
     outputs: OutputsRecord
+    judge: JudgeRecord | None = None
     latency: LatencyStatistics
     predicted_latency: PredictedLatency | None
     predicted_instructions: Count | None = None

@@ -26,7 +26,9 @@ _THREADS_MAX: Final = 64
     metavar="DIR",
     help="Build folder of a Linux board. [default: edgekit-build, unless --model is given]",
 )
-@click.option("--model", type=click.Path(path_type=Path), metavar="FILE", help="A model without such a folder.")
+@click.option(
+    "--model", type=click.Path(path_type=Path), metavar="FILE", help="A model without such a folder."
+)
 @click.option(
     "--listen",
     metavar="HOST:PORT",
@@ -34,7 +36,11 @@ _THREADS_MAX: Final = 64
 )
 @click.option("--serial", "tty", metavar="TTY", help="Answer on this serial line instead: /dev/serial0.")
 @click.option(
-    "--baud", type=click.IntRange(300, 12_000_000), default=115_200, show_default=True, help="Speed of the line."
+    "--baud",
+    type=click.IntRange(300, 12_000_000),
+    default=115_200,
+    show_default=True,
+    help="Speed of the line.",
 )
 @click.option(
     "--kernels",
@@ -44,9 +50,7 @@ _THREADS_MAX: Final = 64
 @click.option(
     "--threads",
     type=click.IntRange(1, _THREADS_MAX),
-    default=1,
-    show_default=True,
-    help="Threads of one inference.",
+    help="Threads of one inference. [default: one a core with XNNPACK, else 1]",
 )
 @click.option(
     "--runtime",
@@ -74,7 +78,7 @@ def command(
     tty: str | None,
     baud: int,
     kernels: str | None,
-    threads: int,
+    threads: int | None,
     runtime: str | None,
     check: bool,
     background: Path | None,
@@ -99,13 +103,14 @@ def command(
     if background is not None:
         from edgekit.device.agent.background import start
 
-        options = ["--threads", str(threads), "--baud", str(baud)]
+        options = ["--baud", str(baud)]
         for name, value in (
             ("--build", folder),
             ("--model", model),
             ("--listen", listen),
             ("--serial", tty),
             ("--kernels", kernels),
+            ("--threads", threads),
             ("--runtime", runtime),
         ):
             options += [] if value is None else [name, str(value)]
@@ -122,7 +127,7 @@ def command(
 
 
 def _engine(
-    folder: Path | None, model: Path | None, kernels: str | None, threads: int, runtime: str | None
+    folder: Path | None, model: Path | None, kernels: str | None, threads: int | None, runtime: str | None
 ) -> LinuxEngine:
     from edgekit.device.linux import LinuxEngine, Subject, read_subject
     from edgekit.files import read_bytes

@@ -75,6 +75,12 @@ _DEFAULT_IMAGES: Final = 200
 @click.option(
     "--max-latency", type=TIME, metavar="TIME", help="Fail when the 95th percentile is above: 400ms."
 )
+@click.option(
+    "--tolerance",
+    type=click.IntRange(0, 255),
+    default=0,
+    help="Quantized steps by which outputs may be off, on a Linux board whose kernels round otherwise. [default: 0]",
+)
 @click.option("--mlperf", is_flag=True, help="Use the MLPerf Tiny text protocol alone.")
 @click.option(
     "--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the result as JUnit XML."
@@ -102,6 +108,7 @@ def command(
     inputs: int | None,
     seed: int,
     max_latency: float | None,
+    tolerance: int,
     mlperf: bool,
     junit: Path | None,
     as_json: bool,
@@ -116,7 +123,7 @@ def command(
     Exit status: 0 all outputs equal, 1 an output differs or the latency is above the limit, 2 the user's
     input.
     """
-    _check_options(data, limit, profile, runs, inputs, mlperf)
+    _check_options(data, limit, profile, runs, inputs, mlperf, tolerance)
 
     from edgekit.bench.job import Job
     from edgekit.bench.record import BENCH_FILE
@@ -141,6 +148,8 @@ def command(
         graph=subject.graph if profile else None,
         predicted_instructions=_predicted_instructions(subject),
         # The other engine has no interpreter whose arena could be measured here.
+        interpreter=interpreter.runtime,
+        tolerance=tolerance,
         host_arena=host_arena if subject.project is None or subject.project.engine == "tflm" else None,
     )
     if output is None and subject.build is not None:
@@ -159,7 +168,13 @@ def command(
 
 
 def _check_options(
-    data: Path | None, limit: int | None, profile: bool, runs: int | None, inputs: int | None, mlperf: bool
+    data: Path | None,
+    limit: int | None,
+    profile: bool,
+    runs: int | None,
+    inputs: int | None,
+    mlperf: bool,
+    tolerance: int,
 ) -> None:
     """Check what contradicts itself before anything is opened."""
     if inputs is not None and inputs > (runs or _DEFAULT_RUNS):
@@ -170,8 +185,8 @@ def _check_options(
         raise click.UsageError("--inputs is for random inputs; with --data it is --limit.")
     if data is None and limit is not None:
         raise click.UsageError("--limit is for the images of --data.")
-    if mlperf and (data is not None or profile):
-        option = "--profile" if profile else "--data"
+    if mlperf and (data is not None or profile or tolerance):
+        option = "--profile" if profile else "--data" if data is not None else "--tolerance"
         raise click.UsageError(f"{option} needs edgekit's own commands; leave --mlperf out.")
 
 

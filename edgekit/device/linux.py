@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -116,7 +117,8 @@ class LinuxEngine(HostEngine):
     subject:
         What to run.
     kernels, threads, runtime:
-        As for :class:`~edgekit.tflite.interpreter.HostInterpreter`; ``None`` for the kernels of the build folder.
+        As for :class:`~edgekit.tflite.interpreter.HostInterpreter`; ``None`` for the kernels of the build folder, and
+        with XNNPACK for one thread a core.
 
     Raises
     ------
@@ -128,10 +130,12 @@ class LinuxEngine(HostEngine):
         self,
         subject: Subject,
         kernels: HostKernels | None = None,
-        threads: int = 1,
+        threads: int | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         chosen: HostKernels = kernels or subject.kernels or "reference"
+        if threads is None:
+            threads = (os.cpu_count() or 1) if chosen == "xnnpack" else 1
         interpreter = HostInterpreter(subject.model, chosen, threads, runtime)
         # XNNPACK rounds in its own way, and what the golden vectors hold is the reference's.
         golden = subject.golden if chosen == "reference" and _exact(interpreter) else ()
@@ -139,7 +143,8 @@ class LinuxEngine(HostEngine):
         outputs = sum(port.nbytes for port in interpreter.outputs)
         if any((len(given), len(result)) != (len(self.input), outputs) for given, result in golden):
             raise InputError(
-                "The golden vectors are not this model's.", "Make the build folder anew with `edgekit export`."
+                "The golden vectors are not this model's.",
+                "Make the build folder anew with `edgekit export`.",
             )
         if subject.pixel_offset is not None:
             self.tensors = (replace(self.tensors[0], pixel_offset=subject.pixel_offset), *self.tensors[1:])

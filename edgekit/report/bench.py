@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgekit.bench.record import BenchRecord, OpRecord, ProfileRecord
+from edgekit.bench.record import BenchRecord, JudgeRecord, OpRecord, ProfileRecord
 from edgekit.device.host import HOST_BOARD
 from edgekit.units import format_millions, format_ms, format_size
 
@@ -27,8 +27,16 @@ def print_bench(record: BenchRecord, console: Console) -> None:
     table.add_row("Arena", _size(arena.predicted), _size(arena.measured), _arena_note(record))
     outputs = record.outputs
     equal = outputs.compared - outputs.mismatched
-    compared = "three decimals" if record.protocol == "mlperf" else "bit for bit"
-    table.add_row("Outputs equal", f"{outputs.compared}", f"{equal}", f"compared {compared}")
+    within = " within the tolerance" if record.judge is not None and record.judge.tolerance else " equal"
+    table.add_row(f"Outputs{within}", f"{outputs.compared}", f"{equal}", f"compared {_compared(record)}")
+    if record.judge is not None and record.judge.reference is not None:
+        share = record.judge.reference
+        table.add_row(
+            "  equal to the reference",
+            "",
+            f"{outputs.compared - share.differing}",
+            _steps_note(share.largest),
+        )
     if record.top1 is not None:
         top1 = record.top1
         table.add_row(
@@ -52,14 +60,52 @@ def _print_verdict(record: BenchRecord, console: Console) -> None:
         console.print(Text(failure, style="red"))
     if len(failures) > _SHOWN:
         console.print(Text(f"and {len(failures) - _SHOWN} more; all are in the JSON.", style="red"))
+    if different and record.judge is not None and not record.judge.exact:
+        console.print(Text(_doubt(record.judge), style="yellow"))
     compared = record.outputs.compared
     if record.ok:
-        verdict, style = f"OK: all {compared} outputs equal the host's.", "bold green"
+        verdict, style = f"OK: all {compared} outputs {_agreement(record)}.", "bold green"
     elif different:
         verdict, style = f"FAILED: {different} of {compared} outputs differ.", "bold red"
     else:
         verdict, style = f"FAILED, though all {compared} outputs equal the host's.", "bold red"
     console.print(Text(verdict, style=style))
+
+
+def _doubt(judge: JudgeRecord) -> str:
+    """Return what has to be known of outputs that differ where equality is not promised."""
+    apart = "" if judge.largest is None else f", by {judge.largest} steps at most"
+    return (
+        f"They differ from the {judge.kernels} kernels of {judge.interpreter or 'the host'}{apart}. The device runs "
+        "another interpreter, or on another machine, which may round in another way: install the same package here, "
+        "or allow so many steps with --tolerance."
+    )
+
+
+def _agreement(record: BenchRecord) -> str:
+    """Return what is right with the outputs of a benchmark that is ok."""
+    judge = record.judge
+    if judge is None or (judge.kernels == "reference" and not judge.differing):
+        return "equal the host's"
+    if not judge.differing:
+        return f"equal those of the host's XNNPACK ({judge.interpreter})"
+    within = f"are within {judge.tolerance} steps of the host's ({judge.kernels} kernels)"
+    return f"{within}; {judge.differing} of them differ"
+
+
+def _compared(record: BenchRecord) -> str:
+    """Return how the outputs were compared, and with what where it is not the reference."""
+    judge = record.judge
+    if judge is None:
+        return "three decimals" if record.protocol == "mlperf" else "bit for bit"
+    how = f"to {judge.tolerance} steps" if judge.tolerance else "bit for bit"
+    if judge.exact and judge.kernels == "reference":
+        return how
+    return f"{how} with {judge.kernels} of {judge.interpreter or 'the host'}"
+
+
+def _steps_note(largest: int | None) -> str:
+    return "" if not largest else f"off by {largest} steps at most"
 
 
 def _print_profile(
