@@ -1,9 +1,9 @@
 """Which interpreter of this host a device's outputs are compared with, and whether they have to be equal to the bit.
 
 Firmware computes as the reference kernels do. A Linux board's agent runs an interpreter of the kind that hosts have
-too, so it is compared with the same package and kernels here, where they are installed. Whether XNNPACK's outputs are the
-same on another machine or in another release nobody promises: equal outputs are a proof all the same, different ones are
-not one of a fault, so how far they may be off is for the user to say.
+too, so it is compared with the same package and kernels here, where they are installed. Nobody promises that XNNPACK
+gives the same outputs on another machine or in another release: equal outputs are a proof all the same, different ones
+are not one of a fault, so how far they may be off is for the user to say.
 """
 
 from __future__ import annotations
@@ -113,6 +113,8 @@ def _judge(identity: Identity, model: bytes, cases: Sequence[Case], interpreter:
     if package not in get_args(Runtime) or identity.kernels not in get_args(HostKernels):
         return Judge(interpreter, "reference", True, cases)
     runtime, kernels = cast(Runtime, package), cast(HostKernels, identity.kernels)
+    if kernels == "reference" and interpreter.partition(" ")[0] in ("", runtime):
+        return Judge(interpreter, kernels, True, cases)
     try:
         host = HostInterpreter(model, kernels, runtime=runtime)
     except EdgekitError:  # it is not installed here, or has no XNNPACK for this model

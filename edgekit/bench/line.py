@@ -14,7 +14,7 @@ import serial
 from edgekit.device.line import register
 from edgekit.doctor.explain import as_details, explain_port
 from edgekit.errors import EdgekitError, InputError, TaskError
-from edgekit.wire.declaration import BAUD, COMMAND_END, FRAME_MARK, LINE_END, MESSAGE_MAX, Type
+from edgekit.wire.declaration import BAUD, BUSY_LINE, COMMAND_END, FRAME_MARK, LINE_END, MESSAGE_MAX, Type
 from edgekit.wire.frames import Frame, FrameError, decode, encode
 from edgekit.wire.layout import Message
 
@@ -83,6 +83,7 @@ class Line:
         self.bytes_per_second = bytes_per_second
         self._partial = bytearray()
         self._received: deque[Received] = deque()
+        self._refused = False
         self.sent_bytes = 0
         self.received_bytes = 0
 
@@ -134,14 +135,24 @@ class Line:
             waiting = self._port.in_waiting
             data = self._port.read(waiting or 1) if waiting or blocking else b""
         except (OSError, serial.SerialException, TypeError) as error:
-            raise lost_line(self.name, error) from error
+            raise self._lost(error) from error
         self.received_bytes += len(data)
         self._partial += data
         while (end := self._partial.find(LINE_END)) >= 0:
-            self._received.append(_parse(bytes(self._partial[:end])))
+            received = _parse(bytes(self._partial[:end]))
+            self._received.append(received)
+            self._refused |= received == BUSY_LINE
             del self._partial[: end + 1]
         if len(self._partial) > _LINE_MAX:
             self._partial.clear()
+
+    def _lost(self, error: Exception) -> TaskError:
+        if self._refused:
+            return TaskError(
+                f"{self.name} is in use by another host.",
+                "Wait until it is done, or end the session that has it.",
+            )
+        return lost_line(self.name, error)
 
     def _write(self, data: bytes) -> None:
         try:
@@ -152,7 +163,7 @@ class Line:
                 "Reset the board, unplug and replug it, and check that flow control is off.",
             ) from error
         except (OSError, serial.SerialException, TypeError) as error:
-            raise lost_line(self.name, error) from error
+            raise self._lost(error) from error
         self.sent_bytes += len(data)
 
 

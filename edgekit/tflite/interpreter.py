@@ -1,9 +1,9 @@
 """The host's TFLite interpreter: with reference kernels the oracle that devices are compared with.
 
 XNNPACK is not bit-exact with TFLite Micro, so the reference resolver is used unless something else is asked for: an
-agent on a Linux board runs what the board would. tflite-runtime is preferred where it exists: its reference kernels agree
-with TFLite Micro on FULLY_CONNECTED too, where newer ones are 1 LSB off. But it does not hand int8 models to XNNPACK,
-which ai-edge-litert does, so that one is taken for XNNPACK.
+agent on a Linux board runs what the board would. tflite-runtime is preferred where it exists: its reference kernels
+agree with TFLite Micro on FULLY_CONNECTED too, where newer ones are 1 LSB off. But it does not hand int8 models to
+XNNPACK, which ai-edge-litert does, so that one is taken for XNNPACK.
 """
 
 from __future__ import annotations

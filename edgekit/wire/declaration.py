@@ -34,6 +34,9 @@ READY: Final = "m-ready"
 ERROR_LINE: Final = "e-["
 """Begins a line that says what is wrong."""
 
+BUSY_LINE: Final = ERROR_LINE + "Busy: another host is connected]"
+"""All that an agent on a network says to a host that comes while it serves another one; then it closes."""
+
 BOOT_LINES: Final = ("m-timestamp-mode-performance", "m-lap-us-0", "m-init-done", READY)
 """What the device says after a reset; it ignores what comes before."""
 

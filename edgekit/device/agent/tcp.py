@@ -18,15 +18,14 @@ from typing import Final
 from edgekit.device.agent.session import TAKEN, Session
 from edgekit.device.engine import Engine
 from edgekit.errors import InputError, TaskError
-
-BUSY_LINE: Final = b"e-[Busy: another host is connected]\r\n"
-"""What a host is told that comes while another one is served."""
+from edgekit.wire.declaration import BUSY_LINE
 
 DEFAULT_PORT: Final = 4747
 LOOPBACK: Final = "127.0.0.1"
 
 _BACKLOG: Final = 8
-_REFUSED_MAX: Final = 8
+_WAITING_MAX: Final = 8
+"""Hosts that wait, and hosts that were refused and may still read why; what is more is closed at once."""
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 """A host whose cable was pulled is noticed after 25 s, where the system can be told so."""
 
@@ -43,6 +42,8 @@ class Limits:
         A host that does not read what is sent to it for so long is dropped.
     ended_s:
         A host that has closed its sending side gets what is still to be said for so long.
+    handover_s:
+        A host that comes while another is served waits for so long whether that one leaves; then it is refused.
     refused_s:
         A host that was refused has so long to read why.
     """
@@ -50,6 +51,7 @@ class Limits:
     idle_s: float = 10.0
     stalled_s: float = 10.0
     ended_s: float = 10.0
+    handover_s: float = 0.5
     refused_s: float = 1.0
 
 
@@ -80,6 +82,7 @@ class Agent:
         self._limits = limits or Limits()
         self._clock = clock
         self._client: _Client | None = None
+        self._waiting: deque[tuple[socket.socket, float]] = deque()
         self._refused: deque[tuple[socket.socket, float]] = deque()
 
     def serve(self, stop: int | None = None) -> None:
@@ -90,8 +93,8 @@ class Agent:
                     self._advance(self._client)
         finally:
             self._drop()
-            while self._refused:
-                self._refused.popleft()[0].close()
+            for connection, _ in (*self._waiting, *self._refused):
+                connection.close()
 
     def _look(self, stop: int | None) -> bool:
         """Wait for something to do, and take what has come; return whether to go on."""
@@ -120,11 +123,12 @@ class Agent:
             self._watch(client)
         if self._listener in ready:
             self._accept()
+        self._hand_over()
         return True
 
     def _patience(self) -> float | None:
         """Return how long may be waited for sockets; ``None`` for ever."""
-        waits = [deadline - self._clock() for _, deadline in self._refused]
+        waits = [deadline - self._clock() for _, deadline in (*self._waiting, *self._refused)]
         client = self._client
         if client is not None:
             if client.more and not client.session.blocked:
@@ -141,26 +145,37 @@ class Agent:
         except OSError:  # it has gone again, or there are no descriptors left
             return
         connection.setblocking(False)
-        client = self._client
-        if client is not None and self._gives_way(client):
+        if len(self._waiting) < _WAITING_MAX:
+            self._waiting.append((connection, self._clock() + self._limits.handover_s))
+        else:
+            connection.close()
+
+    def _hand_over(self) -> None:
+        """Serve the next host when nobody else is served any more, and refuse those that have waited long enough."""
+        if self._waiting and self._client is not None and self._gives_way(self._client):
             self._drop()
-        if self._client is not None:
-            self._refuse(connection)
-            return
-        _configure(connection)
-        self._client = _Client(connection, Session(self._engine, self._clock))
+        if self._waiting and self._client is None:
+            connection, _ = self._waiting.popleft()
+            try:
+                _configure(connection)
+            except OSError:  # it has gone again
+                connection.close()
+                return
+            self._client = _Client(connection, Session(self._engine, self._clock))
+        while self._waiting and self._waiting[0][1] <= self._clock():
+            self._refuse(self._waiting.popleft()[0])
 
     def _gives_way(self, client: _Client) -> bool:
         idle = self._clock() - client.session.active >= self._limits.idle_s
-        return client.ended is not None or (idle and not client.session.working)
+        return client.ended is not None or _hung_up(client.socket) or (idle and not client.session.working)
 
     def _refuse(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            connection.send(BUSY_LINE)
+            connection.send(BUSY_LINE.encode() + b"\r\n")
             connection.shutdown(socket.SHUT_WR)
         # Closed at once, with bytes of the host's unread, the line would be lost with the connection.
         self._refused.append((connection, self._clock() + self._limits.refused_s))
-        if len(self._refused) > _REFUSED_MAX:
+        if len(self._refused) > _WAITING_MAX:
             self._refused.popleft()[0].close()
 
     def _hear_out(self, connection: socket.socket) -> None:
@@ -269,6 +284,16 @@ def address_of(listener: socket.socket) -> str:
     """Return where a socket listens: ``127.0.0.1:4747``, ``[::1]:4747``."""
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether the other end has closed, though what it sent before is not all read; always false where that is unknown."""
+    closed = getattr(select, "POLLRDHUP", 0)
+    if not closed:
+        return False
+    poll = select.poll()
+    poll.register(connection, closed)
+    return bool(poll.poll(0))
 
 
 def _configure(connection: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""pyserial's handlers for edgekit's own URLs; :func:`register` makes pyserial find them."""
+"""pyserial's handlers for edgekit's own URLs, and a better one for sockets; :func:`register` makes pyserial find them."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ import serial
 def register() -> None:
     """Make ``serial.serial_for_url("host://MODEL.tflite")`` work; may be called again."""
     if __name__ not in serial.protocol_handler_packages:
-        serial.protocol_handler_packages.append(__name__)
+        serial.protocol_handler_packages.insert(0, __name__)
