@@ -11,12 +11,18 @@ from edgekit.cli.params import build_option, show_complaint
 
 if TYPE_CHECKING:
     from edgekit.build.record import BuildRecord
+    from edgekit.flash.record import AnyRecord
 
 
 @click.command("flash")
 @build_option
 @click.option("--dry-run", is_flag=True, help="Print the commands that would be run, and touch nothing.")
-@click.option("--port", "-p", metavar="PORT", help="Serial port or URL. [default: found by its USB ids]")
+@click.option(
+    "--port",
+    "-p",
+    metavar="PORT",
+    help="Serial port or URL; on a Linux board the agent's TCP port. [default: found by its USB ids; 4747]",
+)
 @click.option("--target", metavar="USER@HOST", help="Board that is reached over the network.")
 @click.option("--method", metavar="TOOL", help="How, instead of the board's own way: esptool, uf2, pyocd ...")
 @click.option(
@@ -25,7 +31,23 @@ if TYPE_CHECKING:
     metavar="RATE",
     help="Speed of the transfer, with esptool.",
 )
-@click.option("--stop", is_flag=True, help="End the emulated board that was started.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    help="Threads of one inference on a Linux board. [default: one a core]",
+)
+@click.option(
+    "--python",
+    metavar="PATH",
+    help="Python on a Linux board that has the packages, instead of an environment.",
+)
+@click.option(
+    "--wheels",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Packages for a Linux board that has no network.",
+)
+@click.option("--stop", is_flag=True, help="End the emulated board, or the agent on a Linux board.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON document to stdout.")
 def command(
     folder: Path,
@@ -34,6 +56,9 @@ def command(
     target: str | None,
     method: str | None,
     baud: int | None,
+    threads: int | None,
+    python: str | None,
+    wheels: Path | None,
     stop: bool,
     as_json: bool,
 ) -> None:
@@ -47,20 +72,17 @@ def command(
     """
     from edgekit.flash.board import flash_board, flash_commands, stop_board
     from edgekit.flash.flasher import Told, Wishes
-    from edgekit.flash.record import DeviceRecord, EmulatorRecord
+    from edgekit.flash.record import AgentRecord, DeviceRecord, EmulatorRecord
 
     if stop:
         ended = stop_board(folder)
-        click.echo(
-            f"Ended {ended.board} at {ended.port}, process {ended.pid}."
-            if isinstance(ended, EmulatorRecord)
-            else f"No board of {folder} was running.",
-            err=True,
-        )
+        click.echo(_ended(ended, folder), err=True)
         if as_json:
             click.echo(ended.to_json() if ended else "null\n", nl=False)
         return
-    wishes = Wishes(port=port, target=target, method=method, baud=baud)
+    wishes = Wishes(
+        port=port, target=target, method=method, baud=baud, threads=threads, python=python, wheels=wheels
+    )
     told = Told(
         built=_print_built,
         complains=show_complaint,
@@ -81,6 +103,10 @@ def command(
         build = f", build {record.identity.build}" if record.identity.build else ""
         click.echo(f"{record.board} at {record.port} runs the image of {folder}{build}.", err=True)
         click.echo("Next: `edgekit bench`, `edgekit monitor`.", err=True)
+    elif isinstance(record, AgentRecord):
+        who = f"{record.engine}, {record.kernels}, {record.plan}"
+        click.echo(f"{record.board} at {record.target} answers: {who}.", err=True)
+        click.echo("Next: `edgekit bench`, `edgekit flash --stop`.", err=True)
     if as_json:
         click.echo(record.to_json(), nl=False)
     else:
@@ -92,6 +118,17 @@ def _print_built(build: BuildRecord) -> None:
     from edgekit.report.console import stderr_console
 
     print_build(build, stderr_console())
+
+
+def _ended(record: AnyRecord | None, folder: Path) -> str:
+    """Return what was ended, as a sentence."""
+    from edgekit.flash.record import AgentRecord, EmulatorRecord
+
+    if isinstance(record, EmulatorRecord):
+        return f"Ended {record.board} at {record.port}, process {record.pid}."
+    if isinstance(record, AgentRecord):
+        return f"Ended the agent on {record.target}."
+    return f"No board of {folder} was running."
 
 
 def _say(text: str) -> None:

@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 from edgekit.build.lock import folder_lock
 from edgekit.build.process import signals_unwind
 from edgekit.build.record import BuildRecord, load_build
-from edgekit.codegen.record import load_project
+from edgekit.codegen.record import FirmwareProject, load_project
 from edgekit.errors import InputError, TaskError
 from edgekit.files import check_writable
 from edgekit.flash.emulated import emulated
 from edgekit.flash.emulator import MACHINES, find_emulator
-from edgekit.flash.flasher import Job, Told, Wishes
+from edgekit.flash.flasher import Job, Told, Wishes, refuse_wishes
 from edgekit.flash.flashers import FLASHERS, flasher_of
 from edgekit.flash.identity import Ask
 from edgekit.flash.record import FLASH_FILE, FLASH_LOG, AnyRecord, load_flash
@@ -41,6 +41,10 @@ def flash_board(
     project = load_project(folder)
     flasher = flasher_of(project, wishes.method)
     flasher.check(Job(folder, project, None, wishes, told, ask))
+    if not _has_image(project, wishes):
+        with folder_lock(folder), signals_unwind():
+            check_writable(folder)
+            return flasher.flash(Job(folder, project, None, wishes, told, ask))
     with built_image(folder, told.built) as build, signals_unwind():
         check_writable(folder)
         _stop(folder)
@@ -60,9 +64,21 @@ def flash_commands(folder: Path, wishes: Wishes | None = None, told: Told | None
     wishes = wishes or Wishes()
     project = load_project(folder)
     build = load_build(folder)
-    lines = [] if build is not None else [shlex.join(["edgekit", "build", "--build", str(folder)])]
+    lines = (
+        []
+        if build is not None or not _has_image(project, wishes)
+        else [shlex.join(["edgekit", "build", "--build", str(folder)])]
+    )
     flasher = flasher_of(project, wishes.method)
     return [*lines, *flasher.commands(Job(folder, project, build, wishes, told or Told()))]
+
+
+def _has_image(project: FirmwareProject, wishes: Wishes) -> bool:
+    """Whether there is an image to build: a Linux board gets the model itself, and an agent."""
+    if project.framework == "linux":
+        return False
+    refuse_wishes(wishes, "threads", "python", "wheels", board="A board without Linux")
+    return True
 
 
 def stop_board(folder: Path) -> AnyRecord | None:

@@ -32,12 +32,21 @@ class Wishes:
         Speed of the transfer, where the tool has one.
     method:
         How, instead of the board's own way.
+    threads:
+        Threads of one inference on a Linux board.
+    python:
+        A Python on a Linux board that has the packages already.
+    wheels:
+        Folder with packages for a Linux board.
     """
 
     port: str | None = None
     target: str | None = None
     baud: int | None = None
     method: str | None = None
+    threads: int | None = None
+    python: str | None = None
+    wheels: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from edgekit.errors import InputError
 from edgekit.flash.device import DeviceFlasher
 from edgekit.flash.emulator import MACHINES
 from edgekit.flash.flasher import Flasher
+from edgekit.flash.linux import LinuxFlasher
 from edgekit.flash.methods.esptool import Esptool
 from edgekit.flash.methods.method import Method
 from edgekit.flash.methods.nano import Bossac, Nrfutil
@@ -38,6 +39,7 @@ _METHODS: Final[Mapping[str, Method]] = {
 
 FLASHERS: Final[Mapping[str, Flasher]] = {
     "qemu": EmulatorFlasher(),
+    "ssh": LinuxFlasher(),
     **{name: DeviceFlasher(name, method) for name, method in _METHODS.items()},
 }
 """By method, which is that of a board's profile (:data:`~edgekit.boards.profile.FlashMethod`) or of a framework."""

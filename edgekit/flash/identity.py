@@ -12,6 +12,9 @@ from edgekit.wire.declaration import Identity
 COMPARED: Final = ("board", "engine", "kernels", "plan", "build")
 """What of an identity is compared with the attributes of a project that have the same names."""
 
+COMPARED_LINUX: Final = ("board", "build")
+"""The same for an agent: it says which interpreter runs on which machine, and may be told to use other kernels."""
+
 _ROM: Final = ("waiting for download", "DOWNLOAD(", "DOWNLOAD_BOOT")
 _BLANK: Final = "invalid header: 0xffffffff"
 
@@ -64,7 +67,7 @@ def difference(identity: Identity, project: FirmwareProject) -> str | None:
         return (
             f"The device runs another model: its SHA-256 begins with {digest}, not {expected[: len(digest)]}."
         )
-    for what in COMPARED:
+    for what in COMPARED_LINUX if project.framework == "linux" else COMPARED:
         on_device, wanted = getattr(identity, what), getattr(project, what)
         if wanted is not None and on_device != wanted:
             return f"The device's {what} is {on_device!r}, the build folder's {wanted!r}."

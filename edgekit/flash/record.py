@@ -119,7 +119,28 @@ class DeviceRecord(FlashRecord):
     identity: CheckedIdentity
 
 
-AnyRecord = Annotated[EmulatorRecord | DeviceRecord, Field(discriminator="method")]
+class AgentRecord(FlashRecord):
+    """A Linux board on which an agent was installed and started.
+
+    Attributes
+    ----------
+    target:
+        How ssh reaches it; ``port`` is the way through ssh to the agent.
+    agent_port:
+        Where the agent listens on the board's loopback.
+    engine, kernels, plan:
+        What it said of itself: interpreter, kernels, machine and threads.
+    """
+
+    method: Literal["ssh"] = "ssh"
+    target: str
+    agent_port: Annotated[int, Field(gt=0, lt=65_536)]
+    engine: str
+    kernels: str
+    plan: str
+
+
+AnyRecord = Annotated[EmulatorRecord | DeviceRecord | AgentRecord, Field(discriminator="method")]
 """One of the records, told apart by ``method``."""
 
 _RECORD: Final[TypeAdapter[AnyRecord]] = TypeAdapter(AnyRecord)

@@ -287,7 +287,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 def _hung_up(connection: socket.socket) -> bool:
-    """Whether the other end has closed, though what it sent before is not all read; always false where that is unknown."""
+    """Whether the other end has closed, though not all that it sent is read; false where the system cannot tell."""
     closed = getattr(select, "POLLRDHUP", 0)
     if not closed:
         return False

@@ -1,4 +1,4 @@
-"""pyserial's handlers for edgekit's own URLs, and a better one for sockets; :func:`register` makes pyserial find them."""
+"""pyserial's handlers for edgekit's own URLs, and one for sockets; :func:`register` makes pyserial find them."""
 
 from __future__ import annotations
 

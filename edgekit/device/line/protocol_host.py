@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from serial.serialutil import PortNotOpenError, SerialBase, SerialException, to_bytes
+from serial.serialutil import PortNotOpenError, SerialException, to_bytes
 
 from edgekit.device.host import HostEngine
 from edgekit.device.line.in_process import InProcessDevice
+from edgekit.device.line.lineless import Lineless
 from edgekit.errors import EdgekitError, InputError
 from edgekit.files import read_bytes
 
@@ -37,7 +38,7 @@ def model_path(url: str) -> Path:
     return Path(unquote(url[len(SCHEME) :]))
 
 
-class Serial(SerialBase):  # type: ignore[misc]
+class Serial(Lineless):
     """pyserial's interface to a device in this process; line settings are accepted and have no effect."""
 
     is_open: bool
@@ -106,39 +107,7 @@ class Serial(SerialBase):  # type: ignore[misc]
         """Throw away what the device has not taken yet."""
         self._opened().discard_inbound()
 
-    @property
-    def cts(self) -> bool:
-        """Clear to send: always."""
-        return True
-
-    @property
-    def dsr(self) -> bool:
-        """Data set ready: always."""
-        return True
-
-    @property
-    def ri(self) -> bool:
-        """Ring indicator: never."""
-        return False
-
-    @property
-    def cd(self) -> bool:
-        """Carrier detect: always."""
-        return True
-
     def _opened(self) -> InProcessDevice:
         if self._device is None:
             raise PortNotOpenError()
         return self._device
-
-    def _reconfigure_port(self, force_update: bool = False) -> None:
-        """Accept all line settings; there is no line to set."""
-
-    def _update_rts_state(self) -> None:
-        """Ignore RTS."""
-
-    def _update_dtr_state(self) -> None:
-        """Ignore DTR."""
-
-    def _update_break_state(self) -> None:
-        """Ignore a break."""

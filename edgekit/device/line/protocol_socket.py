@@ -1,7 +1,7 @@
 """``socket://HOST:PORT``: pyserial's own handler, that tells how much has come and sends at once.
 
-pyserial's says 1 whenever anything can be read, so that readers go byte by byte, and leaves Nagle's algorithm on, so that
-a request waits for the acknowledgement of the one before.
+pyserial's says 1 whenever anything can be read, so that readers go byte by byte, and leaves Nagle's algorithm on, so
+that a request waits for the acknowledgement of the one before.
 """
 
 from __future__ import annotations

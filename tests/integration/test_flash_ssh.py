@@ -1,0 +1,257 @@
+"""``edgekit flash`` of a Linux board over a real ssh server on loopback, and the bench through it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import refused
+from ssh_board import ALIAS, Board, find_sshd, ssh_board, stub_wheels
+
+from edgekit.bench.client import Client
+from edgekit.bench.line import open_line
+from edgekit.cli.main import run
+from edgekit.errors import InputError, TaskError
+from edgekit.flash.payload import make_payload
+from edgekit.flash.record import AgentRecord, load_flash
+from edgekit.flash.ssh import ENVIRONMENT, parse_target
+
+pytestmark = pytest.mark.skipif(find_sshd() is None, reason="sshd is not installed (openssh-server)")
+
+TINY = Path(__file__).parents[1] / "golden" / "tiny.tflite"
+HERE = ("--python", sys.executable, "--port", "0", "--threads", "1")
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    with ssh_board(tmp_path_factory.mktemp("board")) as made:
+        earlier = os.environ.get(ENVIRONMENT)
+        os.environ[ENVIRONMENT] = made.ssh
+        try:
+            yield made
+        finally:
+            del os.environ[ENVIRONMENT]
+            if earlier is not None:
+                os.environ[ENVIRONMENT] = earlier
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "build"
+    assert run(["export", str(TINY), "--board", "rpi4", "-o", str(path)]) == 0
+    project = json.loads((path / "project.json").read_text())
+    # So that the tests do not depend on ai-edge-litert, which alone has XNNPACK.
+    project["kernels"] = "reference"
+    (path / "project.json").write_text(json.dumps(project))
+    return path
+
+
+@pytest.fixture
+def flashed(board: Board, folder: Path) -> Iterator[Path]:
+    """A build folder whose agent runs on the board."""
+    assert run(["flash", "--build", str(folder), "--target", ALIAS, *HERE]) == 0
+    yield folder
+    run(["flash", "--build", str(folder), "--stop"])
+
+
+def record_of(folder: Path) -> AgentRecord:
+    record = load_flash(folder)
+    assert isinstance(record, AgentRecord)
+    return record
+
+
+def bench(folder: Path, *options: str) -> dict[str, Any]:
+    status = run(["bench", "--build", str(folder), *options])
+    record: dict[str, Any] = json.loads((folder / "bench.json").read_text())
+    assert status == (0 if record["ok"] else 1)
+    return record
+
+
+def agents(board: Board) -> list[str]:
+    return sorted(path.name for path in (board.home / ".edgekit" / "agents").iterdir())
+
+
+def test_what_is_flashed_is_benched_through_ssh_and_ended(
+    board: Board, flashed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = record_of(flashed)
+    assert record.target == ALIAS and record.port == f"ssh://{ALIAS}/{record.agent_port}"
+    assert record.kernels == "reference" and record.plan.endswith(" x1")
+    found = bench(flashed)
+    assert (
+        found["ok"] and found["port"] == record.port and found["outputs"] == {"compared": 5, "mismatched": 0}
+    )
+    assert found["selftest"] == "passed" and found["board"] == "rpi4"
+    capsys.readouterr()
+    assert run(["monitor", "--build", str(flashed), "--send", "name", "--for", "1s"]) == 0
+    assert "m-name-dut-[edgekit]" in capsys.readouterr().out
+    assert run(["flash", "--build", str(flashed), "--stop"]) == 0
+    assert "Ended the agent" in capsys.readouterr().err and not (flashed / "flash.json").exists()
+    refused(capsys, "bench", "--build", flashed, "--port", record.port, status=1, words="No agent listens")
+
+
+def test_another_build_replaces_the_one_before(board: Board, flashed: Path, tmp_path: Path) -> None:
+    before, first = agents(board), record_of(flashed)
+    other = tmp_path / "other"
+    assert run(["export", str(TINY), "--board", "rpi5", "-o", str(other)]) == 0
+    (other / "project.json").write_text(
+        (other / "project.json").read_text().replace('"kernels": "xnnpack"', '"kernels": "reference"')
+    )
+    assert run(["flash", "--build", str(other), "--target", ALIAS, *HERE]) == 0
+    assert len(agents(board)) == 1 and agents(board) != before, "what was there before is still there"
+    assert bench(other)["board"] == "rpi5"
+    with pytest.raises(TaskError, match="No agent listens"):
+        open_line(str(first.port))
+    # The same again, from the record: nothing is named, and nothing goes wrong with a folder that is there already.
+    assert run(["flash", "--build", str(other), *HERE]) == 0
+    assert bench(other)["ok"]
+
+
+def test_a_failure_leaves_the_one_before(
+    board: Board, flashed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, first = agents(board), record_of(flashed)
+    args = ("flash", "--build", flashed, "--target", ALIAS)
+    # The model does not run there: a golden vector is wrong.
+    golden = (flashed / "golden.npz").read_bytes()
+    from edgekit.codegen.golden import golden_to_npz, load_golden
+
+    inputs, outputs = load_golden(flashed)
+    outputs[0, 0, 0] ^= 1
+    (flashed / "golden.npz").write_bytes(golden_to_npz(inputs, outputs))
+    said = refused(capsys, *args, *HERE, status=1, words="the model does not run")
+    assert said.count("1 of 3 golden vectors give other outputs") == 2
+    (flashed / "golden.npz").write_bytes(golden)
+    # There is no such Python; the port is none.
+    refused(capsys, *args, "--python", "/no/python", status=1, words="/no/python is not on this board")
+    refused(capsys, *args, *HERE[:2], "--port", "22x", words="is no port of an agent")
+    assert agents(board) == before and record_of(flashed) == first
+    assert bench(flashed)["ok"]
+
+
+def test_one_that_does_not_start_is_followed_by_the_one_before(
+    board: Board, flashed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = str(other.getsockname()[1])
+        args = ("flash", "--build", flashed, "--target", ALIAS, *HERE[:2], "--threads", "1")
+        words = "the agent does not start: Cannot listen at 127.0.0.1"
+        refused(capsys, *args, "--port", taken, status=1, words=words)
+    running = json.loads((board.home / ".edgekit" / "agent.json").read_text())
+    line = open_line(f"ssh://{ALIAS}/{running['address'].rpartition(':')[2]}")
+    assert Client(line).connect().identity.board == "rpi4"
+    line.close()
+
+
+def test_an_environment_is_made_without_a_network(
+    board: Board, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheels = stub_wheels(tmp_path / "wheels", "numpy", "click")
+    args = ("flash", "--build", folder, "--target", ALIAS, "--port", "0", "--wheels", wheels)
+    refused(capsys, *args, status=1, words="pip could not install ai-edge-litert")
+    refused(capsys, *args[:-1], tmp_path / "nothing", words="There are no wheels")
+    stub_wheels(wheels, "ai-edge-litert")
+    assert run([str(arg) for arg in args]) == 0
+    try:
+        assert bench(folder)["ok"]
+        (made,) = (board.home / ".edgekit" / "environments").iterdir()
+        command = json.loads((board.home / ".edgekit" / "agent.json").read_text())["command"]
+        assert Path(command[0]).is_relative_to(made) and (made / "complete").exists()
+    finally:
+        run(["flash", "--build", str(folder), "--stop"])
+
+
+def test_a_dry_run_touches_nothing_and_says_what_would_be_run(
+    board: Board, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connections = board.log.read_text().count("Accepted")
+    capsys.readouterr()
+    assert run(["flash", "--build", str(folder), "--target", ALIAS, "--threads", "3", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (command,) = (line for line in lines if not line.startswith("#"))
+    assert command.startswith("ssh -F ") and f"-- {ALIAS} 'sh -c" in command
+    assert "--threads 3" in command and "127.0.0.1:4747" in command
+    assert board.log.read_text().count("Accepted") == connections and not (folder / "flash.json").exists()
+
+
+def test_the_printed_command_does_what_flash_does(
+    board: Board, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgekit.codegen.record import load_project
+
+    capsys.readouterr()
+    assert run(["flash", "--build", str(folder), "--target", ALIAS, *HERE, "--dry-run"]) == 0
+    command = capsys.readouterr().out.splitlines()[-1]
+    payload = make_payload(folder, load_project(folder))
+    assert payload.archive() == make_payload(folder, load_project(folder)).archive()
+    done = subprocess.run(
+        ["sh", "-c", command], input=payload.archive(), capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done
+    assert done.stdout.decode().splitlines()[-1].startswith("ready 127.0.0.1:")
+    stop = subprocess.run([*board.ssh.split(), ALIAS, "sh .edgekit/stop.sh"], timeout=60, check=False)
+    assert stop.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("-oProxyCommand=touch${IFS}x", "is no target for ssh"),
+        ("pi@host;reboot", "is no target for ssh"),
+        ("pi@host:99999", "is no target for ssh"),
+        ("", "is no target for ssh"),
+    ],
+)
+def test_a_target_that_is_none_is_refused(
+    folder: Path, target: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(capsys, "flash", "--build", folder, f"--target={target}", "--dry-run", words=words)
+
+
+def test_targets_are_read_in_all_their_forms() -> None:
+    for text, destination in (
+        ("pi@host", "pi@host"),
+        ("board", "board"),
+        ("ssh://pi@host:2222", "ssh://pi@host:2222"),
+        ("pi@host:2222", "ssh://pi@host:2222"),
+        ("pi@[fe80::1]:22", "ssh://pi@[fe80::1]:22"),
+    ):
+        assert parse_target(text).destination == destination
+    with pytest.raises(InputError):
+        parse_target("pi@host:0")
+
+
+def test_what_cannot_be_reached_is_said(
+    board: Board, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused(capsys, "flash", "--build", folder, words="it is not said where it is")
+    refused(
+        capsys, "flash", "--build", folder, "--target", "127.0.0.1:1", status=1, words="cannot be reached"
+    )
+    refused(
+        capsys,
+        "bench",
+        "--build",
+        folder,
+        "--port",
+        "ssh://127.0.0.1:1/4747",
+        status=1,
+        words="cannot be reached",
+    )
+    refused(capsys, "bench", "--build", folder, "--port", f"ssh://{ALIAS}", words="names no port of an agent")
+    monkeypatch.setenv(ENVIRONMENT, "no-such-ssh -v")
+    refused(capsys, "flash", "--build", folder, "--target", ALIAS, status=1, words="no-such-ssh is needed")
+
+
+def test_what_means_nothing_to_a_board_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(capsys, "flash", "--build", folder, "--target", ALIAS, "--baud", "9600", words="takes no --baud")
+    args = ("flash", "--build", folder, "--target", ALIAS, "--python", "python3", "--wheels", folder)
+    refused(capsys, *args, words="needs no wheels")
