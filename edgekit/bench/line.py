@@ -278,6 +278,11 @@ def _meaning(url: str, error: Exception) -> EdgekitError:
         return InputError(
             f"{url} is not a serial port.", "Give a port such as /dev/ttyUSB0, COM5 or socket://HOST:PORT."
         )
+    if "waiting for option 'control'" in text:
+        return TaskError(
+            f"The server at {url} does not answer when it is to set DTR and RTS.",
+            f"Go without: {url}{'&' if '?' in url else '?'}ign_set_control.",
+        )
     if "refused" in text:
         return TaskError(f"Nothing listens at {url}.", "Start the emulator or serial server first.")
     return TaskError(
