@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from bench_agent import agent_section
 from bench_exact import (
     Converted,
     Pair,
@@ -226,6 +227,7 @@ def main() -> int:
         rows += firmware_section(console, models)
         rows += project_section(console, models)
         rows += flash_section(console, models)
+        rows += agent_section(console, models)
         specs = conversion_points(quick)
         converted = [convert(spec, tflm_available()) for spec in _tracked(specs, "Converting")]
         title = "Predicted against converted with TensorFlow, 10 classes, random weights"

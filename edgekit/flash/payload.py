@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import edgekit
-from edgekit.codegen.golden import GOLDEN_FILE
 from edgekit.codegen.record import PROJECT_FILE, FirmwareProject, load_model
 from edgekit.errors import InputError
 from edgekit.files import read_bytes
@@ -82,8 +81,9 @@ def make_payload(folder: Path, project: FirmwareProject, wheels: Path | None = N
         PROJECT_FILE: read_bytes(folder / PROJECT_FILE, "project", _RECORD_MAX_BYTES),
         INSTALLER: (resource_dir("templates") / "linux" / INSTALLER).read_bytes(),
     }
-    if (folder / GOLDEN_FILE).is_file():
-        files[GOLDEN_FILE] = read_bytes(folder / GOLDEN_FILE, "golden vectors", _RECORD_MAX_BYTES)
+    for name in project.files.keys() - files.keys():  # golden vectors and labels
+        if (folder / name).is_file():
+            files[name] = read_bytes(folder / name, "project", _RECORD_MAX_BYTES)
     package = Path(edgekit.__file__).parent
     for path in package.rglob("*"):
         inside = path.relative_to(package)
