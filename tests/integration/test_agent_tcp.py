@@ -51,7 +51,7 @@ def test_hosts_are_served_one_after_the_other() -> None:
 
 
 def test_a_second_host_is_told_that_the_agent_is_busy() -> None:
-    with serving(ToyEngine()) as port, Host(port) as first:
+    with serving(ToyEngine(), Limits(handover_s=0.1)) as port, Host(port) as first:
         first.until(BOOT)
         for _ in range(3):
             with Host(port) as second:
@@ -75,7 +75,7 @@ def test_a_host_that_comes_a_moment_early_is_served() -> None:
 
 
 def test_a_crowd_is_turned_away_and_the_host_that_is_served_does_not_notice() -> None:
-    with serving(ToyEngine()) as port, Host(port) as first:
+    with serving(ToyEngine(), Limits(handover_s=0.02)) as port, Host(port) as first:
         first.until(BOOT)
         crowd = [Host(port) for _ in range(60)]
         first.send(b"name%")
