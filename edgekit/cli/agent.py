@@ -168,11 +168,15 @@ def _check(engine: LinuxEngine) -> None:
 
 
 def _serve_tcp(engine: LinuxEngine, host: str, port: int, ready_fd: int | None) -> None:
-    from edgekit.device.agent.tcp import Agent, address_of, listen
+    from edgekit.device.agent.tcp import Agent, address_of, listen, open_to_others
 
     with closing(listen(host, port)) as listener:
         address = address_of(listener)
         _tell(engine, f"socket://{address}", address, ready_fd)
+        if open_to_others(listener):
+            click.echo(
+                "Everybody who reaches this address can run the model; there is no password.", err=True
+            )
         Agent(engine, listener).serve()
 
 

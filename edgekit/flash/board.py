@@ -123,15 +123,25 @@ def port_of(folder: Path) -> str:
     record = load_flash(folder)
     port = FLASHERS[record.method].port(record) if record is not None else None
     if port is None:
-        emulated = load_project(folder).board in MACHINES
         raise InputError(
             f"No board of the build folder {folder} is running, and no port is given.",
-            "Start it with `edgekit flash`, or give --port qemu."
-            if emulated
-            else "Put the image onto it with `edgekit flash`, or give --port: /dev/ttyUSB0 or COM5 for the board, "
-            "host for this computer in its place.",
+            _how_to_start(load_project(folder)),
         )
     return port
+
+
+def _how_to_start(project: FirmwareProject) -> str:
+    if project.board in MACHINES:
+        return "Start it with `edgekit flash`, or give --port qemu."
+    if project.framework == "linux":
+        return (
+            "Install an agent with `edgekit flash --target USER@HOST`, or give --port: socket://HOST:4747 for one that "
+            "runs, host for this computer in its place."
+        )
+    return (
+        "Put the image onto it with `edgekit flash`, or give --port: /dev/ttyUSB0 or COM5 for the board, host for this "
+        "computer in its place."
+    )
 
 
 @contextmanager

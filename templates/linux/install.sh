@@ -65,6 +65,9 @@ said=$(PYTHONPATH=$new PYTHONDONTWRITEBYTECODE=1 "$python" -m edgekit agent --bu
 }
 rm -f check.log
 
+# When nobody listens any more, because edgekit was interrupted, this ends the script before anything is replaced.
+echo "Starting the agent ..."
+
 # The name stands for all that is in the folder: one that is there already is the same.
 if [ -d "$place" ]; then
     rm -rf "$new"

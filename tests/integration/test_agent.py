@@ -219,6 +219,17 @@ class TestBackground:
             refused(capsys, "agent", "--stop", record, words="is damaged")
 
 
+def test_an_address_that_others_reach_is_said_to_be_open(folder: Path) -> None:
+    for address, words in (("127.0.0.1:0", ""), ("0.0.0.0:0", "Everybody who reaches this address")):
+        command = [sys.executable, "-m", "edgekit", "agent", "--build", str(folder), *REFERENCE[:2]]
+        with subprocess.Popen([*command, "--listen", address], stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None and "answers at" in process.stderr.readline()
+            if words:
+                assert words in process.stderr.readline()
+            process.terminate()
+            assert process.stderr.read() == "Ended.\n"
+
+
 def test_sigterm_and_ctrl_c_end_it(folder: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         command = [sys.executable, "-m", "edgekit", "agent", "--build", str(folder), *REFERENCE]

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 
 from edgekit.device.agent.session import TAKEN, Session
@@ -26,8 +27,13 @@ LOOPBACK: Final = "127.0.0.1"
 _BACKLOG: Final = 8
 _WAITING_MAX: Final = 8
 """Hosts that wait, and hosts that were refused and may still read why; what is more is closed at once."""
-_KEEPALIVE: Final = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-"""A host whose cable was pulled is noticed after 25 s, where the system can be told so."""
+_GONE_AFTER: Final = (
+    ("TCP_KEEPIDLE", 10),
+    ("TCP_KEEPINTVL", 5),
+    ("TCP_KEEPCNT", 3),
+    ("TCP_USER_TIMEOUT", 25_000),
+)
+"""A host whose cable was pulled is noticed after 25 s, whether anything is sent to it or not, where TCP can do that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +292,11 @@ def address_of(listener: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def open_to_others(listener: socket.socket) -> bool:
+    """Whether a socket listens at more than this computer's loopback."""
+    return not ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
+
+
 def _hung_up(connection: socket.socket) -> bool:
     """Whether the other end has closed, though not all that it sent is read; false where the system cannot tell."""
     closed = getattr(select, "POLLRDHUP", 0)
@@ -299,6 +310,6 @@ def _hung_up(connection: socket.socket) -> bool:
 def _configure(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEPALIVE:
+    for name, value in _GONE_AFTER:
         if hasattr(socket, name):
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
