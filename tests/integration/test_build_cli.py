@@ -205,7 +205,7 @@ def test_folders_that_nothing_can_be_built_from_are_refused(
 ) -> None:
     refused(capsys, "build", "--build", tmp_path / "none", words="not a build folder")
     computer = export_folder(tiny_model, tmp_path / "computer", "rpi4", "--engine", "tflm")
-    refused(capsys, "build", "--build", computer, status=1, words="does not build for rpi4")
+    refused(capsys, "build", "--build", computer, status=1, words="nothing to build for rpi4")
     (folder / "toolchain.cmake").unlink()
     refused(capsys, "build", "--build", folder, words="has no toolchain.cmake")
 

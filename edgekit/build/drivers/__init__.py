@@ -32,6 +32,11 @@ def driver_of(project: FirmwareProject) -> Driver:
     TaskError
         If nothing does.
     """
+    if project.framework == "linux":
+        raise TaskError(
+            f"There is nothing to build for {project.board}: a Linux board runs the model file itself.",
+            "Put it there with `edgekit flash --target USER@HOST`.",
+        )
     driver = DRIVERS.get(project.framework)
     if driver is None:
         raise TaskError(
