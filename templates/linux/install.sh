@@ -19,6 +19,7 @@ record=$home/agent.json
 started=
 cd "$new"
 trap '[ -n "$started" ] || rm -rf "$new"' EXIT
+trap 'exit 1' HUP PIPE TERM
 
 fail() { # fail STATUS SENTENCE: the status tells edgekit which hint belongs to it
     echo "$2"

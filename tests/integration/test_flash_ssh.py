@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from ssh_board import ALIAS, Board, find_sshd, ssh_board, stub_wheels
 from edgekit.bench.client import Client
 from edgekit.bench.line import open_line
 from edgekit.cli.main import run
+from edgekit.codegen.golden import golden_to_npz, load_golden
+from edgekit.codegen.record import load_project
 from edgekit.errors import InputError, TaskError
 from edgekit.flash.payload import make_payload
 from edgekit.flash.record import AgentRecord, load_flash
@@ -120,8 +123,6 @@ def test_a_failure_leaves_the_one_before(
     args = ("flash", "--build", flashed, "--target", ALIAS)
     # The model does not run there: a golden vector is wrong.
     golden = (flashed / "golden.npz").read_bytes()
-    from edgekit.codegen.golden import golden_to_npz, load_golden
-
     inputs, outputs = load_golden(flashed)
     outputs[0, 0, 0] ^= 1
     (flashed / "golden.npz").write_bytes(golden_to_npz(inputs, outputs))
@@ -138,8 +139,6 @@ def test_a_failure_leaves_the_one_before(
 def test_one_that_does_not_start_is_followed_by_the_one_before(
     board: Board, flashed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = str(other.getsockname()[1])
         args = ("flash", "--build", flashed, "--target", ALIAS, *HERE[:2], "--threads", "1")
@@ -185,8 +184,6 @@ def test_a_dry_run_touches_nothing_and_says_what_would_be_run(
 def test_the_printed_command_does_what_flash_does(
     board: Board, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from edgekit.codegen.record import load_project
-
     capsys.readouterr()
     assert run(["flash", "--build", str(folder), "--target", ALIAS, *HERE, "--dry-run"]) == 0
     command = capsys.readouterr().out.splitlines()[-1]
@@ -199,6 +196,31 @@ def test_the_printed_command_does_what_flash_does(
     assert done.stdout.decode().splitlines()[-1].startswith("ready 127.0.0.1:")
     stop = subprocess.run([*board.ssh.split(), ALIAS, "sh .edgekit/stop.sh"], timeout=60, check=False)
     assert stop.returncode == 0
+
+
+def test_an_installation_that_nobody_waits_for_any_more_replaces_nothing(
+    folder: Path, tmp_path: Path
+) -> None:
+    payload = make_payload(folder, load_project(folder))
+    home = tmp_path / ".edgekit"
+    new = home / "agents" / "some.new"
+    for name, content in payload.files.items():
+        path = new / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    arguments = ["some", "127.0.0.1:0", sys.executable, "packages"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        ["sh", str(new / "install.sh"), *arguments],
+        stdout=writer,
+        stderr=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode != 0
+    assert not (home / "agent.json").exists() and list((home / "agents").iterdir()) == []
 
 
 @pytest.mark.parametrize(
