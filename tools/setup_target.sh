@@ -28,10 +28,16 @@ need clang clang libclang-rt-dev
 need_file clang "libclang_rt.fuzzer-$(uname -m).a" libclang-rt-dev
 need_file riscv64-unknown-elf-gcc picolibc.specs picolibc-riscv64-unknown-elf
 need qemu-system-riscv32 qemu-system-misc
-# Servers are not installed: they would start with this machine from now on. Users' paths need not have them.
+# Servers start with the machine from now on, unless its policy is that no package starts any (status 101, as in containers).
+policy=0
+[ ! -x /usr/sbin/policy-rc.d ] || /usr/sbin/policy-rc.d ssh start > /dev/null 2>&1 || policy=$?
+PATH=$PATH:/usr/sbin:/usr/local/sbin # where servers are, and users' paths may not have them
 for server in sshd:openssh-server ser2net:ser2net; do
-    PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "${server%:*}" > /dev/null ||
+    if [ "$policy" = 101 ]; then
+        need "${server%:*}" "${server#*:}"
+    elif ! command -v "${server%:*}" > /dev/null; then
         echo "${server%:*} is not installed (package ${server#*:}): the tests that need it are skipped."
+    fi
 done
 [ -n "$packages" ] || exit 0
 
