@@ -10,7 +10,7 @@ C_FORMAT = $(BIN)/clang-format --style=file:firmware/.clang-format
 
 SECONDS = 60
 
-.PHONY: help setup setup-target demo test prove fuzz lint format bench code-sizes clean
+.PHONY: help setup setup-target demo test prove fuzz lint format bench calibrate code-sizes clean
 
 help:
 	@echo "make demo    the main job on real images, without hardware (installs what it needs)"
@@ -19,6 +19,7 @@ help:
 	@echo "make fuzz    random bytes to the firmware under sanitizers, for SECONDS=60; goes on from what was found before"
 	@echo "make bench   the benchmark: times, sizes and arenas, printed as tables"
 	@echo "make format  format the code"
+	@echo "make calibrate   fit the latency model anew, after a change to tools/latency"
 	@echo "make code-sizes  measure the aot engine's code anew, after a change to firmware/engine/aot"
 	@echo "make clean   remove the virtual environment and what demo, bench and fuzz wrote"
 
@@ -57,6 +58,9 @@ fuzz: setup setup-target
 
 bench: setup setup-target
 	@$(BIN)/python tools/bench.py
+
+calibrate: setup
+	@$(BIN)/python tools/calibrate.py
 
 code-sizes: setup setup-target
 	@$(BIN)/python tools/code_sizes.py

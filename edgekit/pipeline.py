@@ -27,7 +27,7 @@ from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.search.budget import Budget
 from edgekit.search.code_size import golden_count
-from edgekit.search.figures import PLAN_OF, bindings, latency_figures, memory_figures
+from edgekit.search.figures import PLAN_OF, bindings, latency_figures, memory_figures, stored_calibration
 from edgekit.search.planning import with_plan_of
 from edgekit.search.records import (
     AccuracyFigures,
@@ -227,7 +227,7 @@ def _measured(
     if measurements.host_arena and measurements.host_arena.excess:
         required = arena.required + measurements.host_arena.excess
         arena = arena.model_copy(update={"required": required, "basis": "estimated"})
-    latency = latency_figures(graph, board, candidate.kernels)
+    latency = latency_figures(graph, board, candidate.kernels, stored_calibration(board, candidate.kernels))
     binding = bindings(arena, memory.flash, latency, budget)
     return candidate.model_copy(
         update={

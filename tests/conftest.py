@@ -9,8 +9,17 @@ from pathlib import Path
 import pytest
 
 from edgekit.errors import EdgekitError
+from edgekit.latency.store import DATA_VARIABLE
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep what the user has measured on boards out of the tests; commands that they start inherit it."""
+    folder = tmp_path_factory.mktemp("data")
+    os.environ[DATA_VARIABLE] = str(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

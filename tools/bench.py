@@ -28,6 +28,7 @@ from bench_exact import (
 )
 from bench_firmware import firmware_section
 from bench_flash import flash_section
+from bench_latency import latency_section
 from bench_line import line_section
 from bench_plans import plan_section
 from bench_process import RUNS, ProcessCost, measure_processes
@@ -222,6 +223,7 @@ def main() -> int:
             console, "Arena: predicted against TFLite Micro's own report", arena_rows(models, quick)
         )
         rows += plan_section(console, models)
+        rows += latency_section(console)
         rows += target_section(console, models)
         rows += line_section(console, models)
         rows += firmware_section(console, models)

@@ -41,7 +41,7 @@ from aot_target import TargetRun, build_harness, model_sources, run_harness
 INPUTS = 5
 CSV_COLUMNS = (
     *("model", "core", "kernels", "op", "operator", "input", "output", "op_class", "steps", "outputs"),
-    *("mult_adds", "instructions"),
+    *("weights", "mult_adds", "instructions"),
 )
 ENTRY_POINTS = ("ek_model_invoke", "ek_model_input", "ek_model_output")
 
@@ -250,7 +250,13 @@ def operator_csv(all_figures: Sequence[Figures]) -> str:
                 work = op_work(figures.graph, op)
                 shapes = [_shape(figures.graph, i) for i in (op.inputs[0], op.outputs[0])]
                 row = [figures.name, setting.core, setting.kernels, index, _title(figures.graph, op), *shapes]
-                row += [work.op_class, work.steps, work.outputs, op_mult_adds(figures.graph, op)]
+                row += [
+                    work.op_class,
+                    work.steps,
+                    work.outputs,
+                    work.weights,
+                    op_mult_adds(figures.graph, op),
+                ]
                 writer.writerow([*row, instructions])
     return file.getvalue()
 

@@ -76,6 +76,8 @@ class MemoryRegion(_Frozen):
         Where the figures are from.
     arena:
         Whether the tensor arena goes here; exactly one region of a board.
+    cache:
+        Bytes of the cache that a region outside the chip is read through; 0 where it is read directly.
     """
 
     name: Name
@@ -85,6 +87,7 @@ class MemoryRegion(_Frozen):
     reserved_why: str = ""
     source: Text
     arena: bool = False
+    cache: Size = 0
 
     @property
     def available(self) -> int:

@@ -10,20 +10,26 @@ from edgekit.tflite.graph import Graph, Op
 from edgekit.tflite.macs import op_mult_adds
 
 OpClass = Literal[
-    "conv_first", "conv_kxk", "pointwise", "depthwise", "fully_connected", "pool", "softmax", "add", "copy"
+    "conv_first",
+    "conv_kxk",
+    "pointwise",
+    "depthwise",
+    "depthwise_s2",
+    "fully_connected",
+    "pool",
+    "softmax",
+    "add",
+    "copy",
 ]
 OP_CLASSES: Final[tuple[OpClass, ...]] = get_args(OpClass)
 """Classes of operators whose cost per Mult-Add differs several times over, on every kernel library
 measured."""
 
 _FIRST_CHANNELS: Final = 4
-"""A k x k convolution with at most this many input channels is a network's first; too few to fill a
-vector."""
+"""Most input channels of a network's first convolution, as a class of its own: too few to fill a vector."""
+_WEIGHTED: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 _KINDS: Final[dict[str, OpClass]] = {
-    "DEPTHWISE_CONV_2D": "depthwise",
-    "TRANSPOSE_CONV": "conv_kxk",
-    "FULLY_CONNECTED": "fully_connected",
     "BATCH_MATMUL": "fully_connected",
     "MEAN": "pool",
     "SUM": "pool",
@@ -58,18 +64,30 @@ class OpWork:
         Mult-Adds; for pooling, the elements it reads.
     outputs:
         Elements it writes.
+    weights:
+        Bytes of its weights, which it reads from where the model is.
+    pixels:
+        Places of a convolution's output; 1 for other operators. What is done for each of them is the same for few
+        channels as for many.
     """
 
     op_class: OpClass
     steps: int
     outputs: int
+    weights: int = 0
+    pixels: int = 1
 
 
 def op_work(graph: Graph, op: Op) -> OpWork:
     """Return the work of one run of ``op``. Operators that are not known count as copying their output."""
     outputs = sum(tensor.elements for tensor in graph.op_outputs(op))
-    if op.kind == "CONV_2D":
-        return OpWork(_conv_class(graph, op), op_mult_adds(graph, op), outputs)
+    if op.kind in _WEIGHTED:
+        shape = _weights_shape(graph, op)
+        place = graph.op_outputs(op)[0].shape
+        pixels = prod(place[:-1]) if len(place) == 4 else 1
+        return OpWork(
+            _weighted_class(graph, op, shape), op_mult_adds(graph, op), outputs, prod(shape), pixels
+        )
     op_class = _KINDS.get(op.kind, "copy")
     if op_class == "pool":
         return OpWork(op_class, _pool_reads(graph, op, outputs), outputs)
@@ -81,15 +99,25 @@ def graph_work(graph: Graph) -> tuple[OpWork, ...]:
     return tuple(op_work(graph, op) for op in graph.ops)
 
 
-def _conv_class(graph: Graph, op: Op) -> OpClass:
-    weights = graph.tensors[op.inputs[1]].shape if len(op.inputs) > 1 and op.inputs[1] >= 0 else ()
-    if len(weights) != 4:
+def _weights_shape(graph: Graph, op: Op) -> tuple[int, ...]:
+    return graph.tensors[op.inputs[1]].shape if len(op.inputs) > 1 and op.inputs[1] >= 0 else ()
+
+
+def _weighted_class(graph: Graph, op: Op, weights: tuple[int, ...]) -> OpClass:
+    if op.kind == "DEPTHWISE_CONV_2D":
+        return "depthwise_s2" if int(op.options.get("stride_w", 1)) > 1 else "depthwise"
+    if op.kind == "FULLY_CONNECTED":
+        return "fully_connected"
+    if op.kind == "TRANSPOSE_CONV" or len(weights) != 4:
         return "conv_kxk"
     if weights[1] * weights[2] == 1:
         # On a single pixel no weight is used twice, which is what makes a fully connected layer slow.
         shape = graph.op_outputs(op)[0].shape
         return "fully_connected" if prod(shape[:-1]) == 1 else "pointwise"
-    return "conv_first" if weights[3] <= _FIRST_CHANNELS else "conv_kxk"
+    # Its place counts too: a later one that alpha leaves as few channels must not change its class with them, or more
+    # channels would seem to be faster.
+    first = next(other.index for other in graph.ops if other.kind in _WEIGHTED)
+    return "conv_first" if op.index == first and weights[3] <= _FIRST_CHANNELS else "conv_kxk"
 
 
 def _pool_reads(graph: Graph, op: Op, outputs: int) -> int:

@@ -14,7 +14,7 @@ from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.mobilenet.published import expected_top1
 from edgekit.search.budget import Budget
-from edgekit.search.figures import bindings, latency_figures, memory_figures
+from edgekit.search.figures import bindings, latency_figures, memory_figures, stored_calibration
 from edgekit.search.records import Candidate, LatencyFigures, Top1Figures
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.macs import graph_mult_adds
@@ -35,6 +35,7 @@ class Evaluator:
         self._board = board
         self._budget = budget
         self._kernels = tuple(kernels for engine in engines for kernels in candidate_kernels(board, engine))
+        self._calibrations = {kernels: stored_calibration(board, kernels) for kernels in self._kernels}
         self._sizes: dict[object, int] = {}
 
     def evaluate(self, spec: NetworkSpec) -> tuple[Stages, ...]:
@@ -46,7 +47,7 @@ class Evaluator:
         self, spec: NetworkSpec, graph: Graph, kernels: KernelLibrary
     ) -> Iterator[tuple[Plan, Candidate]]:
         board = self._board
-        latency = latency_figures(graph, board, kernels)
+        latency = latency_figures(graph, board, kernels, self._calibrations[kernels])
         if engine_of(kernels) == "aot":
             yield "overlap", self._candidate(spec, graph, kernels, "overlap", latency)
             return
@@ -80,7 +81,7 @@ class Evaluator:
         planned = plan_graph(graph, "bands", kernels, abi_of_core(board.core), limit=limit)
         if planned.bands is None:
             return whole
-        latency = latency_figures(planned.graph, board, kernels)
+        latency = latency_figures(planned.graph, board, kernels, self._calibrations[kernels])
         found = self._candidate(spec, planned.graph, kernels, "bands", latency)
         return found if found.arena.need < whole.arena.need else whole
 

@@ -12,7 +12,10 @@ from edgekit.aot.program import Program, lower
 from edgekit.aot.sizes import program_sizes
 from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
-from edgekit.latency.estimate import estimate_latency
+from edgekit.latency.calibration import Calibration, calibrate
+from edgekit.latency.estimate import Place, estimate_latency
+from edgekit.latency.store import find
+from edgekit.latency.tables import cost_table
 from edgekit.memory.arena import Arena, predict_arena, release_margin
 from edgekit.memory.greedy import MemoryPlan
 from edgekit.memory.plan_names import Plan
@@ -79,12 +82,36 @@ def program_figures(program: Program, kernels: KernelLibrary, board: BoardProfil
     return MemoryFigures(_aot_arena(plan), _aot_flash(program, kernels, board), plan.plan)
 
 
-def latency_figures(graph: Graph, board: BoardProfile, kernels: KernelLibrary) -> LatencyFigures:
-    """Return the estimated latency of ``graph`` on ``board``."""
-    latency = estimate_latency(graph, kernels, board.core, board.clock_mhz)
-    return LatencyFigures(
-        estimate=latency.estimate_ms, low=latency.low_ms, high=latency.high_ms, basis="estimated"
+def latency_figures(
+    graph: Graph, board: BoardProfile, kernels: KernelLibrary, calibration: Calibration | None = None
+) -> LatencyFigures:
+    """Return the estimated latency of ``graph`` on ``board``; ``calibration`` is what was measured on it."""
+    latency = estimate_latency(
+        graph, kernels, board.core, board.clock_mhz, Place.on(board), calibration, detail=False
     )
+    return LatencyFigures(
+        estimate=latency.estimate_ms,
+        low=latency.low_ms,
+        high=latency.high_ms,
+        basis="estimated",
+        measured_on=latency.measured_on,
+    )
+
+
+def stored_calibration(board: BoardProfile, kernels: KernelLibrary) -> Calibration | None:
+    """Return what the user measured on ``board`` with ``kernels``; ``None`` for nothing, and for emulated boards.
+
+    An emulator counts instructions, which say nothing of time.
+
+    Raises
+    ------
+    InputError
+        If what is kept is damaged.
+    """
+    if board.emulated:
+        return None
+    record = find(board, kernels)
+    return calibrate(record, cost_table(kernels, board.core), board.flash_region.cache) if record else None
 
 
 def bindings(

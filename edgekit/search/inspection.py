@@ -15,7 +15,14 @@ from edgekit.memory.greedy import MemoryPlan
 from edgekit.memory.lifetimes import live_bytes
 from edgekit.memory.plans import plan_problems
 from edgekit.search.budget import Budget
-from edgekit.search.figures import MemoryFigures, bindings, latency_figures, memory_figures, program_figures
+from edgekit.search.figures import (
+    MemoryFigures,
+    bindings,
+    latency_figures,
+    memory_figures,
+    program_figures,
+    stored_calibration,
+)
 from edgekit.search.records import ArenaFigures, Binding, FlashFigures, LatencyFigures
 from edgekit.tflite.check import check_graph
 from edgekit.tflite.graph import Graph, Tensor
@@ -154,7 +161,7 @@ def inspect_model(
         if not (board and board.linux):
             problems += plan_problems(graph, kernels)
         memory = memory_figures(graph, kernels, board, len(model))
-    latency = latency_figures(graph, board, kernels) if board else None
+    latency = latency_figures(graph, board, kernels, stored_calibration(board, kernels)) if board else None
     binding: tuple[Binding, ...] = ()
     fits = None
     if budget is not None and latency is not None:

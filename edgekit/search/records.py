@@ -59,12 +59,16 @@ class FlashFigures(Part):
 
 
 class LatencyFigures(Part):
-    """Latency of one inference in ms, with the ends of its error bar."""
+    """Latency of one inference in ms, with the ends of its 80 % error bar.
+
+    ``measured_on`` is the day of the measurements on the board that the estimate uses, if there are any.
+    """
 
     estimate: float
     low: float
     high: float
     basis: Basis
+    measured_on: str | None = None
 
 
 class Top1Figures(Part):

@@ -49,7 +49,7 @@ CANDIDATE_ADDED = {"close"}
 PARTS = {
     "arena": {"head", "tail", "scratch", "total", "basis"} | {"required", "margin"},
     "flash": {"model", "code", "total", "basis"},
-    "latency_ms": {"estimate", "low", "high", "basis"},
+    "latency_ms": {"estimate", "low", "high", "basis"} | {"measured_on"},
     "top1": {"value", "basis"},
 }
 BASES = {"measured", "exact", "estimated", "published", "interpolated", "extrapolated"}
