@@ -229,6 +229,7 @@ def _measured(
         arena = arena.model_copy(update={"required": required, "basis": "estimated"})
     latency = latency_figures(graph, board, candidate.kernels, stored_calibration(board, candidate.kernels))
     binding = bindings(arena, memory.flash, latency, budget)
+    speed = latency.verdict(budget.latency_ms)
     return candidate.model_copy(
         update={
             "arena": arena,
@@ -236,6 +237,8 @@ def _measured(
             "latency_ms": latency,
             "binding": binding,
             "fits": not binding,
+            "close": speed == "close",
+            "speed": speed,
         }
     )
 

@@ -19,6 +19,7 @@ from edgekit.cli.params import (
     limit_options,
     output_option,
     plan_option,
+    strict_option,
 )
 from edgekit.codegen.project import check_framework
 from edgekit.errors import InputError
@@ -44,6 +45,7 @@ _MAX_LABELS_BYTES = 8 * 1024**2
 @framework_option
 @plan_option
 @limit_options
+@strict_option
 @click.option(
     "--labels",
     type=click.Path(path_type=Path),
@@ -68,6 +70,7 @@ def command(
     ram: int | None,
     flash: int | None,
     max_latency: float | None,
+    strict: bool,
     labels: Path | None,
     model_id: str | None,
     output: Path,
@@ -82,7 +85,7 @@ def command(
     graph = read_graph(content)
     names = _read_labels(labels) if labels is not None else ()
     check_writable(output)
-    budget = Budget.of_board(board, ram, flash, max_latency)
+    budget = Budget.of_board(board, ram, flash, max_latency, strict)
     content, graph, planned = plan_for_board(content, graph, chosen, board, budget, plan)
     record = inspect_model(content, graph, board, chosen, budget)
     found = [problem for problem in record.problems if problem.severity == "error"]

@@ -22,7 +22,14 @@ from rich.progress import (
 
 from edgekit.boards.profile import BoardProfile, Framework
 from edgekit.cli.folder import write_build
-from edgekit.cli.params import board_option, framework_option, limit_options, output_option, plan_option
+from edgekit.cli.params import (
+    board_option,
+    framework_option,
+    limit_options,
+    output_option,
+    plan_option,
+    strict_option,
+)
 from edgekit.errors import TaskError
 from edgekit.files import check_writable
 from edgekit.memory.plan_names import PlanChoice
@@ -64,6 +71,7 @@ _DEFAULT_CLASSES = 10
 @framework_option
 @plan_option
 @limit_options
+@strict_option
 @click.option(
     "--classes",
     type=click.IntRange(2, 100_000),
@@ -104,6 +112,7 @@ def command(
     ram: int | None,
     flash: int | None,
     max_latency: float | None,
+    strict: bool,
     classes: int | None,
     channels: str,
     search_only: bool,
@@ -129,7 +138,7 @@ def command(
         from edgekit.pipeline import check_classes
 
         classes = check_classes(folder, classes)
-    budget = Budget.of_board(board, ram, flash, max_latency)
+    budget = Budget.of_board(board, ram, flash, max_latency, strict)
     space = search_space(grid, arch, int(channels), classes or _DEFAULT_CLASSES)
     if not search_only:
         check_writable(output)

@@ -16,6 +16,7 @@ from edgekit.cli.params import (
     choose_kernels,
     engine_options,
     limit_options,
+    strict_option,
 )
 from edgekit.errors import InputError
 from edgekit.files import write_atomic
@@ -37,6 +38,7 @@ from edgekit.tflite.tflm import measure_tflm
 @board_option()
 @engine_options
 @limit_options
+@strict_option
 @click.option("--tflm", is_flag=True, help="Measure the arena with real TFLite Micro on this host as well.")
 @click.option(
     "--plan",
@@ -61,6 +63,7 @@ def command(
     ram: int | None,
     flash: int | None,
     max_latency: float | None,
+    strict: bool,
     tflm: bool,
     plan: Path | None,
     with_plan: Plan | None,
@@ -70,12 +73,12 @@ def command(
 
     Exit status: 0, or 1 if a board is named and the model does not fit it or cannot run.
     """
-    if board is None and (ram or flash or max_latency):
+    if board is None and (ram or flash or max_latency or strict):
         raise InputError("Limits need a board to apply to.", "Add --board NAME.")
     chosen = choose_kernels(board, engine, kernels)
     content = read_model_file(model)
     graph = read_graph(content)
-    budget = Budget.of_board(board, ram, flash, max_latency) if board else None
+    budget = Budget.of_board(board, ram, flash, max_latency, strict) if board else None
     if with_plan is not None:
         content = planned_content(graph, chosen, board, with_plan)
         graph = read_graph(content)

@@ -235,6 +235,15 @@ def limit_options(command: _Command) -> _Command:
     return ram(flash(latency(command)))
 
 
+def strict_option(command: _Command) -> _Command:
+    """Add ``--strict``, a flag."""
+    return click.option(
+        "--strict",
+        is_flag=True,
+        help="Hold the upper bound of the latency to its limit, instead of the estimate.",
+    )(command)
+
+
 def engine_options(command: _Command) -> _Command:
     """Add ``--engine`` and ``--kernels``, each ``None`` unless given, for :func:`choose_kernels`."""
     engine = click.option(

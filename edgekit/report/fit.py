@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from edgekit.boards.profile import BoardProfile
-from edgekit.report.inspect import arena_parts
+from edgekit.report.inspect import arena_parts, measured_on
 from edgekit.search.records import Binding, Candidate, FitRecord, Measurements
 from edgekit.search.search import next_better
 from edgekit.units import format_millions, format_ms, format_size
 
-_LIMIT_TITLES = {"ram": "RAM", "flash": "flash", "latency": "latency"}
+_LIMIT_TITLES = {"ram": "RAM", "flash": "flash"}
 
 _MOST_ROWS: Final = 100
 """Candidates in a table; of more than that, those around the choice are shown."""
@@ -54,7 +54,7 @@ def print_candidates(console: Console, record: FitRecord, board: BoardProfile) -
             candidate.plan,
             format_size(candidate.arena.need),
             format_size(candidate.flash.total),
-            f"~{format_ms(candidate.latency_ms.estimate)}",
+            f"~{format_ms(candidate.latency_ms.estimate)}{'m' if candidate.latency_ms.measured_on else ''}",
             verdict(candidate, chosen),
             style="bold green" if chosen else None if candidate.fits else "dim",
         )
@@ -69,6 +69,9 @@ def print_candidates(console: Console, record: FitRecord, board: BoardProfile) -
         " in the image (with aot but for a table of up to 1 KB); code and latency (~) are estimates.",
         style="dim",
     )
+    days = {c.latency_ms.measured_on for c in record.candidates if c.latency_ms.measured_on}
+    if days:
+        console.print(f"Latency with m: from operators measured on this board, on {max(days)}.", style="dim")
     for note in record.notes:
         console.print(f"Note: {note}", style="dim")
 
@@ -85,9 +88,10 @@ def _shown(record: FitRecord) -> tuple[int, int]:
 def verdict(candidate: Candidate, chosen: bool = False) -> str:
     """Return the verdict in a few words: ``fits``, ``close``, or what bound it."""
     if candidate.binding:
-        return ", ".join(_binding(binding) for binding in candidate.binding)
-    text = "CHOSEN" if chosen else "fits"
-    return f"{text}, latency close" if candidate.close else text
+        return ", ".join(_binding(binding, candidate) for binding in candidate.binding)
+    if chosen:
+        return "CHOSEN, close" if candidate.close else "CHOSEN"
+    return "close" if candidate.close else "fits"
 
 
 def print_choice(console: Console, record: FitRecord) -> None:
@@ -116,7 +120,7 @@ def print_choice(console: Console, record: FitRecord) -> None:
     latency = chosen.latency_ms
     console.print(
         f"  latency ~{format_ms(latency.estimate)} ({latency.basis},"
-        f" {format_ms(latency.low)} to {format_ms(latency.high)})"
+        f" {format_ms(latency.low)} to {format_ms(latency.high)}{measured_on(latency)})"
     )
     accuracy = record.accuracy
     if accuracy is not None:
@@ -212,11 +216,11 @@ def _model_basis(record: FitRecord, chosen: Candidate) -> str:
     return "exact" if chosen.engine == "tflm" or record.measurements else "exact but for the softmax table"
 
 
-def _binding(binding: Binding) -> str:
-    title = _LIMIT_TITLES[binding.limit]
+def _binding(binding: Binding, candidate: Candidate) -> str:
     if binding.limit == "latency":
         times = binding.need / binding.have
-        return f"{title} x{times:.2g}" if times < 100 else f"{title} x{times:,.0f}"
+        return f"{candidate.speed} x{times:.2g}" if times < 100 else f"{candidate.speed} x{times:,.0f}"
+    title = _LIMIT_TITLES[binding.limit]
     return f"{title} +{format_size(int(binding.need - binding.have))}"
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from edgekit.memory.lifetimes import ALIGNMENT
 from edgekit.search.inspection import InspectRecord, TensorEntry
-from edgekit.search.records import ArenaFigures, FlashFigures
+from edgekit.search.records import ArenaFigures, FlashFigures, LatencyFigures
 from edgekit.tflite.graph import Graph
 from edgekit.units import format_millions, format_ms, format_size
 
@@ -33,7 +33,7 @@ def print_inspection(console: Console, record: InspectRecord, graph: Graph, path
     if record.latency_ms is not None:
         latency = record.latency_ms
         bar = f"{format_ms(latency.low)} to {format_ms(latency.high)}"
-        console.print(f"time   ~{format_ms(latency.estimate)} ({latency.basis}, {bar})")
+        console.print(f"time   ~{format_ms(latency.estimate)} ({latency.basis}, {bar}{measured_on(latency)})")
     if record.fits is not None:
         _print_verdict(console, record)
 
@@ -63,6 +63,11 @@ def _print_memory(console: Console, record: InspectRecord, arena: ArenaFigures, 
     console.print(
         f"flash  {format_size(flash.total)} ({flash.basis}) = model {flash.model:,} B + code {format_size(flash.code)}"
     )
+
+
+def measured_on(latency: LatencyFigures) -> str:
+    """Return, for a bracket, on which day what is behind an estimate was measured; empty if nothing was."""
+    return f", measured on {latency.measured_on}" if latency.measured_on else ""
 
 
 def arena_parts(arena: ArenaFigures) -> str:

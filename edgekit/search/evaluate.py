@@ -91,6 +91,7 @@ class Evaluator:
         board, budget = self._board, self._budget
         memory = memory_figures(graph, kernels, board, self._file_size(spec, graph, plan))
         top1 = expected_top1(spec.arch, spec.alpha, spec.resolution)
+        speed = latency.verdict(budget.latency_ms)
         binding = bindings(memory.arena, memory.flash, latency, budget)
         return Candidate(
             arch=spec.arch,
@@ -109,7 +110,8 @@ class Evaluator:
             latency_ms=latency,
             top1=Top1Figures(value=top1.value, basis=top1.basis),
             fits=not binding,
-            close=latency.low <= budget.latency_ms <= latency.high,
+            close=speed == "close",
+            speed=speed,
             binding=binding,
         )
 

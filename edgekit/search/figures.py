@@ -128,7 +128,7 @@ def bindings(
         ),
         (
             "latency",
-            latency.estimate,
+            latency.high if budget.strict else latency.estimate,
             budget.latency_ms,
             # Rounded up, and without a space: what is shown can be typed, and then it fits.
             lambda need: f"--max-latency {ceil(need)}ms ({format_ms(need)})",

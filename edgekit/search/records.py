@@ -21,6 +21,9 @@ ENGINE_CHOICES: Final[tuple[EngineChoice, ...]] = get_args(EngineChoice)
 
 LimitName = Literal["ram", "flash", "latency"]
 
+LatencyVerdict = Literal["fits", "close", "too slow"]
+"""``fits``: the limit is above the error bar. ``close``: it lies within. ``too slow``: it is below."""
+
 
 class ArenaFigures(Part):
     """Bytes of the tensor arena; ``total = head + scratch + tail``.
@@ -70,6 +73,12 @@ class LatencyFigures(Part):
     basis: Basis
     measured_on: str | None = None
 
+    def verdict(self, limit_ms: float) -> LatencyVerdict:
+        """Return where ``limit_ms`` lies to the error bar."""
+        if limit_ms < self.low:
+            return "too slow"
+        return "close" if limit_ms < self.high else "fits"
+
 
 class Top1Figures(Part):
     """Expected top-1 in percent."""
@@ -90,7 +99,8 @@ class Binding(Part):
 class Candidate(Part):
     """One network with the software that runs it, and whether it fits the budget.
 
-    ``close`` tells that the latency limit lies within the estimate's error bar.
+    ``speed`` is the verdict on its latency alone, and ``close`` whether that is what it says: that the latency limit
+    lies within the estimate's error bar.
     """
 
     arch: Arch
@@ -110,6 +120,7 @@ class Candidate(Part):
     top1: Top1Figures
     fits: bool
     close: bool
+    speed: LatencyVerdict
     binding: tuple[Binding, ...]
 
     @property
@@ -119,11 +130,12 @@ class Candidate(Part):
 
 
 class BudgetFigures(Part):
-    """The limits that were applied."""
+    """The limits that were applied; with ``strict`` the latency's upper bound was held to its limit."""
 
     ram_bytes: int
     flash_bytes: int
     latency_ms: float
+    strict: bool = False
 
 
 class HostArena(Part):

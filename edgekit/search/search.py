@@ -56,7 +56,10 @@ def search(
     return FitRecord(
         board=board.name,
         budget=BudgetFigures(
-            ram_bytes=budget.ram_bytes, flash_bytes=budget.flash_bytes, latency_ms=budget.latency_ms
+            ram_bytes=budget.ram_bytes,
+            flash_bytes=budget.flash_bytes,
+            latency_ms=budget.latency_ms,
+            strict=budget.strict,
         ),
         engine=engine,
         chosen=next((candidate for candidate in candidates if candidate.fits), None),

@@ -45,7 +45,7 @@ CANDIDATE = {
     "fits",
     "binding",
 }
-CANDIDATE_ADDED = {"close"}
+CANDIDATE_ADDED = {"close", "speed"}
 PARTS = {
     "arena": {"head", "tail", "scratch", "total", "basis"} | {"required", "margin"},
     "flash": {"model", "code", "total", "basis"},
@@ -120,7 +120,7 @@ def test_the_document_has_the_keys_of_its_schema_and_a_basis_for_every_number(
     document = fit(capsys, "--board", "esp32s3", "--classes", "2")
     assert document["schema"] == "edgekit.fit/1" and document["board"] == "esp32s3"
     assert set(document) == DOCUMENT | DOCUMENT_ADDED
-    assert set(document["budget"]) == {"ram_bytes", "flash_bytes", "latency_ms"}
+    assert set(document["budget"]) == {"ram_bytes", "flash_bytes", "latency_ms"} | {"strict"}
     assert document["chosen"] in document["candidates"]
     assert set(document["best"]) == {"tflm", "aot"} and document["chosen"] in document["best"].values()
     for candidate in document["candidates"]:
@@ -223,6 +223,7 @@ def test_limits_replace_those_of_the_board(capsys: pytest.CaptureFixture[str]) -
         "ram_bytes": board.ram_bytes,
         "flash_bytes": board.flash_bytes,
         "latency_ms": board.limits.latency_ms,
+        "strict": False,
     }
     args = ("--ram", "300KB", "--flash", "2MB", "--max-latency", "1.5s")
     given = fit(capsys, "--board", "an386", *args)["budget"]
