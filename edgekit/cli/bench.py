@@ -55,6 +55,11 @@ _DEFAULT_IMAGES: Final = 200
 )
 @click.option("--profile", is_flag=True, help="Also tell the time of every operator.")
 @click.option(
+    "--calibrate",
+    is_flag=True,
+    help="With --profile: keep the times of the operators, so that later estimates for this board use them.",
+)
+@click.option(
     "--runs",
     type=click.IntRange(1, 100_000),
     help=f"Timed inferences in all. [default: {_DEFAULT_RUNS}; one for each image of --data]",
@@ -103,6 +108,7 @@ def command(
     data: Path | None,
     limit: int | None,
     profile: bool,
+    calibrate: bool,
     runs: int | None,
     warmup: int,
     inputs: int | None,
@@ -124,6 +130,8 @@ def command(
     input.
     """
     _check_options(data, limit, profile, runs, inputs, mlperf, tolerance)
+    if calibrate and not profile:
+        raise click.UsageError("--calibrate keeps the times of single operators; give --profile too.")
 
     from edgekit.bench.job import Job
     from edgekit.bench.record import BENCH_FILE
@@ -164,7 +172,24 @@ def command(
         click.echo(f"Record: {output}", err=True)
     if as_json:
         click.echo(record.to_json(), nl=False)
+    if calibrate:
+        _calibrate(record, subject)
     ctx.exit(0 if record.ok else 1)
+
+
+def _calibrate(record: BenchRecord, subject: Subject) -> None:
+    """Keep what was measured of single operators."""
+    import datetime
+
+    from edgekit.bench.calibrate import calibration_board, calibration_record
+    from edgekit.latency.store import save
+
+    board = calibration_board(record)
+    kept = calibration_record(record, subject.graph, board, datetime.date.today())
+    path = save(kept)
+    click.echo(
+        f"Kept {kept.operators} operators for {board.name}, {kept.kernels}, {kept.sdk}: {path}", err=True
+    )
 
 
 def _check_options(
@@ -203,11 +228,14 @@ def _predicted_instructions(subject: Subject) -> int | None:
     """Return the instructions of one inference where they can be estimated for the folder's board."""
     from edgekit.boards.catalog import get_board
     from edgekit.latency.estimate import estimate_instructions
+    from edgekit.search.figures import counted_calibration
 
     if (project := subject.project) is None:
         return None
     try:
-        return estimate_instructions(subject.graph, project.kernels, get_board(project.board).core)
+        board = get_board(project.board)
+        counted = counted_calibration(board, project.kernels)
+        return estimate_instructions(subject.graph, project.kernels, board.core, counted)
     except InputError:
         return None  # a board that is not in the catalog any more
 

@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "agent": "Answer as a board does, on a Linux board, with its TFLite interpreter.",
     "convert": "Quantize a Keras model or a float .tflite to int8.",
     "export": "Write the firmware sources for a finished int8 .tflite.",
+    "calibration": "Show, share and forget what was measured on boards, which estimates of latency use.",
     "inspect": "Show what a .tflite needs: operators, arena, flash, and whether it fits a board.",
     "plan": "Write a .tflite anew with a memory plan: the same outputs in a smaller arena.",
     "models": "List the MobileNet family with Mult-Adds and parameters.",

@@ -110,8 +110,9 @@ class CalibrationRecord(Document):
         return self.sdk == board.sdk.name and (self.unit == "instructions") == board.emulated
 
     def merged(self, other: CalibrationRecord) -> CalibrationRecord:
-        """Return this record with the models of ``other``, which are newer; a model that both have is the newer one."""
-        models = {model.sha256: model for model in (*self.models, *other.models)}
+        """Return the models of both; of one that both have the later one, and of one day that of ``other``."""
+        both = sorted((*self.models, *other.models), key=lambda model: model.date)
+        models = {model.sha256: model for model in both}
         ordered = tuple(sorted(models.values(), key=lambda model: (model.date, model.sha256)))
         return other.model_copy(update={"models": ordered})
 

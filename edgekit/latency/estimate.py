@@ -235,8 +235,12 @@ def estimate_latency(
     )
 
 
-def estimate_instructions(graph: Graph, kernels: KernelLibrary, core: str) -> int | None:
+def estimate_instructions(
+    graph: Graph, kernels: KernelLibrary, core: str, calibration: Calibration | None = None
+) -> int | None:
     """Return the instructions of one inference of ``graph``, or ``None`` where none were counted for the core.
+
+    ``calibration`` is what was counted on the emulated board.
 
     Raises
     ------
@@ -246,7 +250,7 @@ def estimate_instructions(graph: Graph, kernels: KernelLibrary, core: str) -> in
     table = cost_table(kernels, core)
     if table.cycles_per_instruction is None or not table.exact:
         return None
-    model = Model(table)
+    model = Model(table, calibration=calibration)
     return round(sum(map(model.cycles, graph_work(graph))) / table.cycles_per_instruction)
 
 

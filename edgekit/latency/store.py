@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from edgekit.boards.kernels import KernelLibrary
 from edgekit.boards.profile import BoardProfile
-from edgekit.errors import InputError
+from edgekit.documents import Document
+from edgekit.errors import InputError, TaskError
 from edgekit.files import read_bytes, write_atomic
-from edgekit.latency.calibration import CALIBRATION_SCHEMA, CalibrationRecord
+from edgekit.latency.calibration import CalibrationRecord
 
 DATA_VARIABLE: Final = "EDGEKIT_DATA"
 """Environment variable that names another folder for what edgekit keeps."""
 _MAX_BYTES: Final = 16 * 1024**2
+
+
+_Document = TypeVar("_Document", bound=Document)
+
+
+class CalibrationSet(Document):
+    """Calibrations of any number of boards, to be passed on."""
+
+    schema_: Literal["edgekit.calibrations/1"] = Field("edgekit.calibrations/1", alias="schema")
+    calibrations: tuple[CalibrationRecord, ...]
 
 
 def store_folder() -> Path:
@@ -82,6 +92,33 @@ def load_all() -> Iterator[tuple[Path, CalibrationRecord]]:
             yield path, load_record(path)
 
 
+def forget(board: str | None, kernels: KernelLibrary | None = None) -> tuple[Path, ...]:
+    """Remove what is kept for ``board`` (any, if ``None``) and ``kernels``, and return the files.
+
+    Damaged files are known by their names and go as well.
+
+    Raises
+    ------
+    TaskError
+        If a file cannot be removed.
+    """
+    folder = store_folder()
+    found = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    wanted = [
+        path
+        for path in found
+        if board in (None, path.name.split("--")[0]) and kernels in (None, path.name.split("--")[1:2][0])
+    ]
+    for path in wanted:
+        try:
+            path.unlink()
+        except OSError as error:
+            raise TaskError(
+                f"Cannot remove {path}: {error.strerror}.", "Check the permissions of its folder."
+            ) from error
+    return tuple(wanted)
+
+
 def load_record(path: Path) -> CalibrationRecord:
     """Return the record in ``path``.
 
@@ -90,36 +127,31 @@ def load_record(path: Path) -> CalibrationRecord:
     InputError
         If it cannot be read or is none.
     """
-    return parse_records(read_bytes(path, "calibration", _MAX_BYTES), path)[0]
+    return _load(path, CalibrationRecord, "Remove it with `edgekit calibration forget`, and measure again.")
 
 
-def parse_records(content: bytes, path: Path) -> tuple[CalibrationRecord, ...]:
-    """Return the records in ``content``: one, or the list that `edgekit calibration export` writes.
+def load_set(path: Path) -> CalibrationSet:
+    """Return the records in a file that ``edgekit calibration export`` wrote.
 
     Raises
     ------
     InputError
-        If it is none; ``path`` is for the message.
+        If it cannot be read or is none.
     """
-    hint = f"Remove it, or give a file that `edgekit calibration export` wrote ({CALIBRATION_SCHEMA})."
+    return _load(path, CalibrationSet, "Give a file that `edgekit calibration export` wrote.")
+
+
+def _load(path: Path, model: type[_Document], hint: str) -> _Document:
+    content = read_bytes(path, "calibration", _MAX_BYTES)
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON.", hint) from error
-    rows = document if isinstance(document, list) else [document]
-    try:
-        # Through JSON, because lists are tuples there.
-        records = tuple(CalibrationRecord.model_validate_json(json.dumps(row)) for row in rows)
-    except (ValidationError, ValueError, RecursionError) as error:
+        return model.model_validate_json(content)
+    except (ValidationError, RecursionError) as error:
         details = (
-            [f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg']}" for item in error.errors()[:5]]
+            [f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors()[:5]]
             if isinstance(error, ValidationError)
             else []
         )
         raise InputError(f"{path} is not a calibration.", hint, details) from error
-    if not records:
-        raise InputError(f"{path} holds no calibration.", hint)
-    return records
 
 
 def _name(board: str, kernels: str, sdk: str, unit: str) -> str:

@@ -108,8 +108,21 @@ def stored_calibration(board: BoardProfile, kernels: KernelLibrary) -> Calibrati
     InputError
         If what is kept is damaged.
     """
-    if board.emulated:
-        return None
+    return None if board.emulated else _stored(board, kernels)
+
+
+def counted_calibration(board: BoardProfile, kernels: KernelLibrary) -> Calibration | None:
+    """Return what the user counted on the emulated ``board``, for estimates of instructions; ``None`` for nothing.
+
+    Raises
+    ------
+    InputError
+        If what is kept is damaged.
+    """
+    return _stored(board, kernels) if board.emulated else None
+
+
+def _stored(board: BoardProfile, kernels: KernelLibrary) -> Calibration | None:
     record = find(board, kernels)
     return calibrate(record, cost_table(kernels, board.core), board.flash_region.cache) if record else None
 

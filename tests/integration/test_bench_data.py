@@ -24,6 +24,7 @@ from edgekit.bench.images import choose_images
 from edgekit.cli.main import run
 from edgekit.codegen.record import load_project
 from edgekit.errors import InputError
+from edgekit.latency.store import DATA_VARIABLE
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.tflite.interpreter import HostInterpreter
 from edgekit.tflite.macs import op_mult_adds
@@ -188,6 +189,30 @@ def test_a_model_that_takes_no_images_has_no_top1(
     folder = export_folder(model, tmp_path / "build", BOARD)
     args = ("bench", "--port", "host", "--build", folder, "--data", images)
     refused(capsys, *args, words="it is no int8 classifier of images")
+
+
+@posix
+def test_a_calibration_is_kept_and_the_next_estimate_says_when_it_was_measured(
+    model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A process that says that it is the board keeps time, which is all that matters here."""
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "data"))
+    folder = export_folder(model, tmp_path / "build", "nucleo-u575zi")
+    build_posix(folder)
+    with running(folder / "firmware") as device:
+        record = bench(folder, device.port, "--profile", "--calibrate", "--runs", "3", "--inputs", "2")
+        assert "Kept" in capsys.readouterr().err
+        port = ("bench", "--port", device.port, "--build", folder)
+        refused(capsys, *port, "--calibrate", words="give --profile too", hint=False)
+    path = folder / "model.tflite"
+    assert run(["inspect", str(path), "--board", "nucleo-u575zi", "--engine", "aot", "--json"]) in (0, 1)
+    printed = capsys.readouterr()
+    latency = json.loads(printed.out)["latency_ms"]
+    assert latency["measured_on"] and f"measured on {latency['measured_on']}" in printed.err
+    # Far from a microcontroller's time, however busy this computer was meanwhile.
+    assert latency["estimate"] < max(5 * record["profile"]["sum"], record["predicted_latency"]["low"] / 2)
+    assert run(["inspect", str(path), "--board", "nrf5340dk", "--engine", "aot", "--json"]) in (0, 1)
+    assert json.loads(capsys.readouterr().out)["latency_ms"]["measured_on"] is None
 
 
 @posix
