@@ -20,15 +20,17 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from edgekit.boards.catalog import load_catalog
 from edgekit.boards.profile import BoardProfile, Framework
 from edgekit.cli.folder import write_build
 from edgekit.cli.params import (
-    board_option,
+    board_or_all_option,
     framework_option,
     limit_options,
     output_option,
     plan_option,
     strict_option,
+    wanted_options,
 )
 from edgekit.errors import TaskError
 from edgekit.files import check_writable
@@ -36,10 +38,13 @@ from edgekit.memory.plan_names import PlanChoice
 from edgekit.mobilenet.architecture import ARCHS, Arch
 from edgekit.report.console import stderr_console
 from edgekit.report.fit import closest, print_candidates, print_choice, unlocked
+from edgekit.report.unlock import print_unlocks
 from edgekit.search.budget import Budget
+from edgekit.search.ranking import Limits, Wanted, resolution_of
 from edgekit.search.records import ENGINE_CHOICES, EngineChoice, FitRecord
 from edgekit.search.search import search
 from edgekit.search.space import GRIDS, Grid, search_space
+from edgekit.search.unlock import unlocks
 
 if TYPE_CHECKING:
     from edgekit.pipeline import Work
@@ -50,7 +55,7 @@ _DEFAULT_CLASSES = 10
 
 
 @click.command("fit")
-@board_option(required=True)
+@board_or_all_option
 @click.option(
     "--grid",
     type=click.Choice(GRIDS),
@@ -70,6 +75,7 @@ _DEFAULT_CLASSES = 10
 )
 @framework_option
 @plan_option
+@wanted_options
 @limit_options
 @strict_option
 @click.option(
@@ -102,13 +108,17 @@ _DEFAULT_CLASSES = 10
 @output_option
 @click.option("--json", "as_json", is_flag=True, help="Print the fit document to stdout.")
 def command(
-    board: BoardProfile,
+    board: BoardProfile | str,
     boards_dir: tuple[Path, ...],
     grid: Grid,
     arch: Arch,
     engine: EngineChoice,
     framework: Framework | None,
     plan: PlanChoice,
+    alpha: float | None,
+    resolution: int | None,
+    rho: float | None,
+    top1: float | None,
     ram: int | None,
     flash: int | None,
     max_latency: float | None,
@@ -130,23 +140,39 @@ def command(
     Goes through every width multiplier (alpha) and resolution multiplier (rho), and picks the one with the highest
     expected accuracy that stays within the board's RAM, flash and latency limits. Exit status: 0 fits, 1 nothing fits,
     2 wrong input.
+
+    `--board all` ranks the boards for the network that --alpha, --resolution or --rho, and --top1 ask for.
     """
     console = stderr_console()
-    engine = _engine_for(board, engine, framework)
     folder = _scan(data)
     if folder is not None:
         from edgekit.pipeline import check_classes
 
         classes = check_classes(folder, classes)
+    wanted = _wanted(alpha, resolution, rho, top1)
+    space = wanted.narrow(search_space(grid, arch, int(channels), classes or _DEFAULT_CLASSES))
+    if not isinstance(board, BoardProfile):
+        if data is not None or weights is not None:
+            raise click.UsageError(
+                "--board all ranks the boards and makes nothing; leave out --data and --weights."
+            )
+        from edgekit.cli.fit_boards import rank_for
+
+        limits = Limits(ram, flash, max_latency, strict)
+        return rank_for(console, boards_dir, space, wanted, limits, engine, as_json)
+    engine = _engine_for(board, engine, framework)
     budget = Budget.of_board(board, ram, flash, max_latency, strict)
-    space = search_space(grid, arch, int(channels), classes or _DEFAULT_CLASSES)
     if not search_only:
         check_writable(output)
     with _bar(console) as bar:
         task = bar.add_task("Searching", total=len(space), info="")
         record = search(board, budget, space, lambda done: bar.update(task, completed=done), engine, plan)
+    record = record.model_copy(
+        update={"next_larger": unlocks(record, board, budget, load_catalog(boards_dir).values())}
+    )
     print_candidates(console, record, board)
     if record.chosen is None:
+        print_unlocks(console, record.next_larger)
         if as_json:
             click.echo(record.to_json(), nl=False)
         near = closest(record.candidates)
@@ -172,9 +198,16 @@ def command(
             output,
         )
     print_choice(console, record)
+    print_unlocks(console, record.next_larger)
     if as_json:
         click.echo(record.to_json(), nl=False)
     return 0
+
+
+def _wanted(alpha: float | None, resolution: int | None, rho: float | None, top1: float | None) -> Wanted:
+    if rho is not None and resolution is not None:
+        raise click.UsageError("--rho and --resolution say the same; give one of them.")
+    return Wanted(alpha=alpha, resolution=resolution_of(rho) if rho is not None else resolution, top1=top1)
 
 
 def _engine_for(board: BoardProfile, engine: EngineChoice, framework: Framework | None) -> EngineChoice:

@@ -143,6 +143,27 @@ class BoardParam(_BoardType):
         ]
 
 
+class BoardOrAllParam(BoardParam):
+    """As :class:`BoardParam`, or the word ``all``, which becomes :data:`ALL_BOARDS`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the profile of the board ``value``, or :data:`ALL_BOARDS`."""
+        if value in (_ALL, ALL_BOARDS):
+            return ALL_BOARDS
+        return super().convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the boards that start like ``incomplete``, and all."""
+        extra = [CompletionItem(_ALL, help="every board")] if _ALL.startswith(incomplete) else []
+        return [*extra, *super().shell_complete(ctx, param, incomplete)]
+
+
+_ALL: Final = "all"
+ALL_BOARDS: Final = "*all*"
+"""The value of an option that takes a board's name or ``all``; no board can be called so."""
+
 DEFAULT_BUILD: Final = Path("edgekit-build")
 """The build folder, as long as no other is named."""
 
@@ -152,6 +173,7 @@ NO_PICTURE: Final = Path("-")
 SIZE: Final = SizeParam()
 TIME: Final = TimeParam()
 BOARD: Final = BoardParam()
+BOARD_OR_ALL: Final = BoardOrAllParam()
 PICTURE: Final = PictureParam()
 MODEL_ID: Final = ModelIdParam()
 _DEFAULT_BAUD: Final = 115_200
@@ -183,6 +205,40 @@ def board_option(required: bool = False) -> Callable[[_Command], _Command]:
         return option(boards_dir_option(command))
 
     return decorate
+
+
+def board_or_all_option(command: _Command) -> _Command:
+    """Add ``--board`` (a profile or :data:`ALL_BOARDS`), which must be given, and ``--boards-dir``."""
+    option = click.option(
+        "--board",
+        "-b",
+        type=BOARD_OR_ALL,
+        required=True,
+        metavar="NAME|all",
+        help="Board (see `edgekit boards`), or all: rank them.",
+    )
+    return option(boards_dir_option(command))
+
+
+def wanted_options(command: _Command) -> _Command:
+    """Add ``--alpha``, ``--resolution``, ``--rho`` and ``--top1``, each ``None`` unless given."""
+    options = (
+        click.option("--alpha", type=click.FloatRange(0.05, 1), help="Only this width multiplier."),
+        click.option(
+            "--resolution", type=click.IntRange(32, 1024), help="Only this input resolution, in pixels."
+        ),
+        click.option(
+            "--rho", type=click.FloatRange(32 / 224, 1024 / 224), help="The same as a multiplier of 224 px."
+        ),
+        click.option(
+            "--top1",
+            type=click.FloatRange(0, 100),
+            help="Only networks with this expected top-1 at least, in %.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def output_option(command: _Command) -> _Command:

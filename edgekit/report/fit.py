@@ -133,7 +133,7 @@ def print_choice(console: Console, record: FitRecord) -> None:
     for line in (*engine_lines(record), *plan_lines(record)):
         console.print(line)
     better = next_better(record.candidates, chosen)
-    if better is not None:
+    if better is not None and not record.next_larger:
         unlock = " and ".join(binding.unlock for binding in better.binding)
         console.print(
             f"Next better: {better.spec.label} with {better.kernels} ({better.top1.value:.1f} %) would need {unlock}.",

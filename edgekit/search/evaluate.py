@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
@@ -24,6 +25,9 @@ from edgekit.tflite.writer import model_size
 Stages = Mapping[Plan, Candidate]
 """A network with one kernel library, by how far a plan may go; the same one where going further brings nothing."""
 
+_SIZES: Final[dict[object, int]] = {}
+"""Sizes of files by what they depend on, which no board does: they take longer than all else."""
+
 
 class Evaluator:
     """Computes candidates for one board and budget.
@@ -36,7 +40,7 @@ class Evaluator:
         self._budget = budget
         self._kernels = tuple(kernels for engine in engines for kernels in candidate_kernels(board, engine))
         self._calibrations = {kernels: stored_calibration(board, kernels) for kernels in self._kernels}
-        self._sizes: dict[object, int] = {}
+        self._sizes = _SIZES
 
     def evaluate(self, spec: NetworkSpec) -> tuple[Stages, ...]:
         """Return the candidates of each kernel library of the engines; those of the aot engine overlap."""

@@ -11,6 +11,7 @@ from edgekit.boards.kernels import Engine, KernelLibrary
 from edgekit.documents import Document, Part
 from edgekit.memory.plan_names import Plan, PlanChoice
 from edgekit.mobilenet.architecture import Arch, NetworkSpec
+from edgekit.search.changes import Unlock
 
 Basis = Literal["measured", "exact", "estimated", "published", "interpolated", "extrapolated"]
 """How a number was got."""
@@ -191,6 +192,7 @@ class FitRecord(Document):
     ``engine`` is what was asked for. ``best`` has for every engine that the board can run the best candidate that
     fits, or ``None``, also for an engine that was not asked for: what switching would unlock. ``plan`` is the memory
     plan that was asked for, ``plans`` what TFLite Micro could hold with each, also with those not asked for.
+    ``next_larger`` says what the next better networks would take.
     ``measurements``, ``accuracy`` and ``calibration`` are ``None`` as long as nothing was made.
     """
 
@@ -203,6 +205,7 @@ class FitRecord(Document):
     plan: PlanChoice = "auto"
     plans: tuple[PlanBest, ...] = ()
     candidates: tuple[Candidate, ...]
+    next_larger: tuple[Unlock, ...] = ()
     notes: tuple[str, ...] = ()
     measurements: Measurements | None = None
     accuracy: AccuracyFigures | None = None

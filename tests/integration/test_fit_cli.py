@@ -25,7 +25,17 @@ from edgekit.search.search import search
 from edgekit.search.space import search_space
 
 DOCUMENT = {"schema", "board", "budget", "chosen", "candidates"}
-DOCUMENT_ADDED = {"engine", "best", "plan", "plans", "notes", "measurements", "accuracy", "calibration"}
+DOCUMENT_ADDED = {
+    "next_larger",
+    "engine",
+    "best",
+    "plan",
+    "plans",
+    "notes",
+    "measurements",
+    "accuracy",
+    "calibration",
+}
 CANDIDATE = {
     "arch",
     "alpha",
