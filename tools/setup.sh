@@ -17,4 +17,4 @@ if [ ! -x "$venv/bin/pip" ]; then
 fi
 echo "Installing edgekit with its Python packages into $venv (TensorFlow included: about 600 MB) ..."
 "$venv/bin/pip" install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --editable ".[convert,tflm]" --group dev
+"$venv/bin/pip" install --quiet --disable-pip-version-check --editable ".[convert,plot,tflm]" --group dev

@@ -24,6 +24,7 @@ from edgekit.boards.catalog import load_catalog
 from edgekit.boards.profile import BoardProfile, Framework
 from edgekit.cli.folder import write_build
 from edgekit.cli.params import (
+    CURVES,
     board_or_all_option,
     framework_option,
     limit_options,
@@ -105,6 +106,12 @@ _DEFAULT_CLASSES = 10
     "--samples", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Calibration images."
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option(
+    "--plot",
+    type=CURVES,
+    metavar="FILE",
+    help="Draw accuracy against Mult-Adds and parameters, with what the board holds (.svg or .png).",
+)
 @output_option
 @click.option("--json", "as_json", is_flag=True, help="Print the fit document to stdout.")
 def command(
@@ -132,6 +139,7 @@ def command(
     flip: bool,
     samples: int,
     seed: int,
+    plot: Path | None,
     output: Path,
     as_json: bool,
 ) -> int:
@@ -152,9 +160,9 @@ def command(
     wanted = _wanted(alpha, resolution, rho, top1)
     space = wanted.narrow(search_space(grid, arch, int(channels), classes or _DEFAULT_CLASSES))
     if not isinstance(board, BoardProfile):
-        if data is not None or weights is not None:
+        if data is not None or weights is not None or plot is not None:
             raise click.UsageError(
-                "--board all ranks the boards and makes nothing; leave out --data and --weights."
+                "--board all ranks the boards and makes nothing; leave out --data, --weights and --plot."
             )
         from edgekit.cli.fit_boards import rank_for
 
@@ -164,6 +172,8 @@ def command(
     budget = Budget.of_board(board, ram, flash, max_latency, strict)
     if not search_only:
         check_writable(output)
+    if plot is not None:
+        check_writable(plot.parent)
     with _bar(console) as bar:
         task = bar.add_task("Searching", total=len(space), info="")
         record = search(board, budget, space, lambda done: bar.update(task, completed=done), engine, plan)
@@ -171,6 +181,8 @@ def command(
         update={"next_larger": unlocks(record, board, budget, load_catalog(boards_dir).values())}
     )
     print_candidates(console, record, board)
+    if plot is not None:
+        _plot(console, record, board, plot)
     if record.chosen is None:
         print_unlocks(console, record.next_larger)
         if as_json:
@@ -202,6 +214,15 @@ def command(
     if as_json:
         click.echo(record.to_json(), nl=False)
     return 0
+
+
+def _plot(console: Console, record: FitRecord, board: BoardProfile, path: Path) -> None:
+    """Draw the search's figures into the file ``path``."""
+    from edgekit.files import write_atomic
+    from edgekit.report.curves import draw_curves
+
+    write_atomic(path, draw_curves(record, board, "svg" if path.suffix.lower() == ".svg" else "png"))
+    console.print(f"Drawn in {path}.", markup=False)
 
 
 def _wanted(alpha: float | None, resolution: int | None, rho: float | None, top1: float | None) -> Wanted:

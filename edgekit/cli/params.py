@@ -101,6 +101,19 @@ class PictureParam(_PathType):
         return path
 
 
+class CurvesParam(_PathType):
+    """An SVG or PNG file to write."""
+
+    name = "file.svg|file.png"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path ``value``."""
+        path = Path(value)
+        if path.suffix.lower() not in (".svg", ".png"):
+            self.fail(f"{value} ends neither in .svg nor in .png.", param, ctx)
+        return path
+
+
 class ModelIdParam(_TextType):
     """What a device calls its model in the text protocol: ``vww01``."""
 
@@ -175,6 +188,7 @@ TIME: Final = TimeParam()
 BOARD: Final = BoardParam()
 BOARD_OR_ALL: Final = BoardOrAllParam()
 PICTURE: Final = PictureParam()
+CURVES: Final = CurvesParam()
 MODEL_ID: Final = ModelIdParam()
 _DEFAULT_BAUD: Final = 115_200
 
