@@ -10,7 +10,7 @@ C_FORMAT = $(BIN)/clang-format --style=file:firmware/.clang-format
 
 SECONDS = 60
 
-.PHONY: help setup setup-target demo test prove fuzz lint format bench calibrate code-sizes clean
+.PHONY: help setup setup-target demo test prove fuzz lint format bench calibrate count-instructions code-sizes clean
 
 help:
 	@echo "make demo    the main job on real images, without hardware (installs what it needs)"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench   the benchmark: times, sizes and arenas, printed as tables"
 	@echo "make format  format the code"
 	@echo "make calibrate   fit the latency model anew, after a change to tools/latency"
+	@echo "make count-instructions  count the aot engine's instructions anew, which make calibrate uses"
 	@echo "make code-sizes  measure the aot engine's code anew, after a change to firmware/engine/aot"
 	@echo "make clean   remove the virtual environment and what demo, bench and fuzz wrote"
 
@@ -58,6 +59,9 @@ fuzz: setup setup-target
 
 bench: setup setup-target
 	@$(BIN)/python tools/bench.py
+
+count-instructions: setup setup-target
+	@$(BIN)/python tools/latency_count.py
 
 calibrate: setup
 	@$(BIN)/python tools/calibrate.py

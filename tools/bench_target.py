@@ -41,7 +41,7 @@ from aot_target import TargetRun, build_harness, model_sources, run_harness
 INPUTS = 5
 CSV_COLUMNS = (
     *("model", "core", "kernels", "op", "operator", "input", "output", "op_class", "steps", "outputs"),
-    *("weights", "mult_adds", "instructions"),
+    *("weights", "pixels", "mult_adds", "instructions"),
 )
 ENTRY_POINTS = ("ek_model_invoke", "ek_model_input", "ek_model_output")
 
@@ -255,6 +255,7 @@ def operator_csv(all_figures: Sequence[Figures]) -> str:
                     work.steps,
                     work.outputs,
                     work.weights,
+                    work.pixels,
                     op_mult_adds(figures.graph, op),
                 ]
                 writer.writerow([*row, instructions])

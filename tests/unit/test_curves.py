@@ -85,7 +85,7 @@ def test_a_png_is_a_picture_of_what_an_svg_shows() -> None:
     pixels = np.asarray(image)
     assert image.width > 1000 and image.height > 500
     for colour in ((0x22, 0x88, 0x33), (0xC8, 0xC8, 0xC8)):
-        assert (np.abs(pixels.astype(int) - colour).max(axis=2) < 8).sum() > 500
+        assert (np.abs(pixels.astype(int) - colour).max(axis=2) < 8).sum() > 150
     edges = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     assert (edges == 255).all(), "nothing is cut off at the edge"
 
