@@ -114,7 +114,9 @@ def basis(result: Fit, library: str, core: str) -> CostBasis:
         return "measured"
     if "network" in here:
         return "fitted"
-    return "derived" if rows else "prior"
+    if is_timed(result, library):
+        return "derived"
+    return "counted" if rows else "prior"
 
 
 def source(result: Fit, library: str, core: str) -> str:

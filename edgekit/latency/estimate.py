@@ -22,6 +22,14 @@ from edgekit.tflite.graph import Graph
 COVERAGE: Final = 0.8
 """Share of measurements that the bounds are meant to hold."""
 
+Grounds = Literal["calibration", "board", "core", "library", "counted", "prior"]
+"""What an estimate rests on, the best first.
+
+``calibration``: the user's own measurements on the board. ``board``, ``core``: published timings of the library on
+this board, or on others with its core. ``library``: such timings on other cores alone. ``counted``: instructions in an
+emulator. ``prior``: nothing was measured; the core's speed is that of its kind.
+"""
+
 _EXTERNAL: Final[tuple[RegionKind, ...]] = ("psram", "sdram")
 
 
@@ -81,6 +89,8 @@ class Latency:
         Estimate and bounds with a coverage of :data:`COVERAGE`, in ms.
     basis:
         Always ``"estimated"`` here; a bench run has ``"measured"``.
+    grounds:
+        What it rests on.
     note:
         How good the figures are, and where they are from.
     ops:
@@ -93,6 +103,7 @@ class Latency:
     low_ms: float
     high_ms: float
     basis: Literal["estimated", "measured"]
+    grounds: Grounds
     note: str
     ops: tuple[OpLatency, ...] = ()
     measured_on: str | None = None
@@ -229,6 +240,7 @@ def estimate_latency(
         low_ms=low / per_ms,
         high_ms=high / per_ms,
         basis="estimated",
+        grounds=_grounds(model.table, place, calibration),
         note=_note(model.table, core, place, calibration),
         ops=ops,
         measured_on=calibration.date if calibration else None,
@@ -252,6 +264,18 @@ def estimate_instructions(
         return None
     model = Model(table, calibration=calibration)
     return round(sum(map(model.cycles, graph_work(graph))) / table.cycles_per_instruction)
+
+
+def _grounds(table: CostTable, place: Place | None, calibration: Calibration | None) -> Grounds:
+    if calibration is not None:
+        return "calibration"
+    if place and place.board and board_factor(table.kernels, place.board):
+        return "board"
+    if not table.exact or table.basis == "prior":
+        return "prior"
+    if table.basis in ("derived", "counted"):
+        return "library" if table.basis == "derived" else "counted"
+    return "core"
 
 
 def _note(table: CostTable, core: str, place: Place | None, calibration: Calibration | None) -> str:

@@ -20,9 +20,13 @@ _UNLISTED_CORE: Final = 1.0
 _SAME_CORE: Final[Mapping[str, str]] = {"cortex-m0": "cortex-m0+", "cortex-m4": "cortex-m4f"}
 """Cores that run integer code like another one."""
 
-CostBasis = Literal["measured", "fitted", "derived", "prior"]
-"""``measured``: single operators were timed on this core with this library. ``fitted``: whole networks were.
-``derived``: the library was measured or counted on another core. ``prior``: of this library nothing was."""
+CostBasis = Literal["measured", "fitted", "derived", "counted", "prior"]
+"""What stands behind a table.
+
+``measured``: single operators were timed on this core with this library. ``fitted``: whole networks were. ``derived``:
+the library was timed on another core. ``counted``: its instructions were counted in an emulator, and it was never
+timed. ``prior``: of this library nothing is known.
+"""
 
 
 @dataclass(frozen=True, slots=True)

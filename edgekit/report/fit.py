@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgekit.boards.profile import BoardProfile
-from edgekit.report.inspect import arena_parts, measured_on
+from edgekit.report.inspect import arena_parts, grounds_of
 from edgekit.search.records import Binding, Candidate, FitRecord, Measurements
 from edgekit.search.search import next_better
 from edgekit.units import format_millions, format_ms, format_size
@@ -120,7 +120,7 @@ def print_choice(console: Console, record: FitRecord) -> None:
     latency = chosen.latency_ms
     console.print(
         f"  latency ~{format_ms(latency.estimate)} ({latency.basis},"
-        f" {format_ms(latency.low)} to {format_ms(latency.high)}{measured_on(latency)})"
+        f" {format_ms(latency.low)} to {format_ms(latency.high)}{grounds_of(latency)})"
     )
     accuracy = record.accuracy
     if accuracy is not None:

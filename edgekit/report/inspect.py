@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edgekit.latency.estimate import Grounds
 from edgekit.memory.lifetimes import ALIGNMENT
 from edgekit.search.inspection import InspectRecord, TensorEntry
 from edgekit.search.records import ArenaFigures, FlashFigures, LatencyFigures
 from edgekit.tflite.graph import Graph
 from edgekit.units import format_millions, format_ms, format_size
+
+_GROUNDS: Final[Mapping[Grounds, str]] = {
+    "calibration": "measured on this board",
+    "board": "timed on this board",
+    "core": "timed on boards with this core",
+    "library": "timed on other cores only",
+    "counted": "instructions counted, cycles assumed",
+    "prior": "nothing was measured, a guess from the core",
+}
 
 
 def print_inspection(console: Console, record: InspectRecord, graph: Graph, path: Path) -> None:
@@ -33,7 +45,7 @@ def print_inspection(console: Console, record: InspectRecord, graph: Graph, path
     if record.latency_ms is not None:
         latency = record.latency_ms
         bar = f"{format_ms(latency.low)} to {format_ms(latency.high)}"
-        console.print(f"time   ~{format_ms(latency.estimate)} ({latency.basis}, {bar}{measured_on(latency)})")
+        console.print(f"time   ~{format_ms(latency.estimate)} ({latency.basis}, {bar}{grounds_of(latency)})")
     if record.fits is not None:
         _print_verdict(console, record)
 
@@ -65,9 +77,9 @@ def _print_memory(console: Console, record: InspectRecord, arena: ArenaFigures, 
     )
 
 
-def measured_on(latency: LatencyFigures) -> str:
-    """Return, for a bracket, on which day what is behind an estimate was measured; empty if nothing was."""
-    return f", measured on {latency.measured_on}" if latency.measured_on else ""
+def grounds_of(latency: LatencyFigures) -> str:
+    """Return, for a bracket, what an estimate rests on, and for measurements on the board their day."""
+    return f"; measured on {latency.measured_on}" if latency.measured_on else f"; {_GROUNDS[latency.grounds]}"
 
 
 def arena_parts(arena: ArenaFigures) -> str:

@@ -94,6 +94,7 @@ def latency_figures(
         low=latency.low_ms,
         high=latency.high_ms,
         basis="estimated",
+        grounds=latency.grounds,
         measured_on=latency.measured_on,
     )
 

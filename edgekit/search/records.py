@@ -9,6 +9,7 @@ from pydantic import Field
 
 from edgekit.boards.kernels import Engine, KernelLibrary
 from edgekit.documents import Document, Part
+from edgekit.latency.estimate import Grounds
 from edgekit.memory.plan_names import Plan, PlanChoice
 from edgekit.mobilenet.architecture import Arch, NetworkSpec
 from edgekit.search.changes import Unlock
@@ -65,13 +66,15 @@ class FlashFigures(Part):
 class LatencyFigures(Part):
     """Latency of one inference in ms, with the ends of its 80 % error bar.
 
-    ``measured_on`` is the day of the measurements on the board that the estimate uses, if there are any.
+    ``grounds`` tells what the estimate rests on, ``measured_on`` the day of the measurements on the board that it uses,
+    if there are any.
     """
 
     estimate: float
     low: float
     high: float
     basis: Basis
+    grounds: Grounds = "prior"
     measured_on: str | None = None
 
     def verdict(self, limit_ms: float) -> LatencyVerdict:

@@ -59,7 +59,7 @@ CANDIDATE_ADDED = {"close", "speed"}
 PARTS = {
     "arena": {"head", "tail", "scratch", "total", "basis"} | {"required", "margin"},
     "flash": {"model", "code", "total", "basis"},
-    "latency_ms": {"estimate", "low", "high", "basis"} | {"measured_on"},
+    "latency_ms": {"estimate", "low", "high", "basis"} | {"measured_on", "grounds"},
     "top1": {"value", "basis"},
 }
 BASES = {"measured", "exact", "estimated", "published", "interpolated", "extrapolated"}

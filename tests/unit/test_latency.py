@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit.boards.catalog import load_catalog
+from edgekit.boards.catalog import get_board, load_catalog
 from edgekit.boards.kernels import KERNEL_LIBRARIES, KernelLibrary
 from edgekit.boards.profile import BoardProfile
 from edgekit.errors import InputError
@@ -122,7 +122,7 @@ def test_every_figure_has_basis_source_and_bounds() -> None:
     for key in table_keys():
         costs = cost_table(*key)
         assert costs.exact and costs.core == key[1]
-        assert costs.basis in ("measured", "fitted", "derived", "prior")
+        assert costs.basis in ("measured", "fitted", "derived", "counted", "prior")
         assert costs.source
         assert costs.below > 0 and costs.above > 0
         assert set(costs.ops) == set(OP_CLASSES)
@@ -405,3 +405,23 @@ def test_activations_outside_the_chip_cost_more_and_are_less_certain() -> None:
 def test_depthwise_of_stride_2_has_a_cost_of_its_own() -> None:
     ops = cost_table("cmsis_nn_dsp", "cortex-m33").ops
     assert ops["depthwise"] != ops["depthwise_s2"]
+
+
+@pytest.mark.parametrize(
+    ("board", "kernels", "grounds"),
+    [
+        ("ek-ra6m4", "cmsis_nn_dsp", "board"),
+        ("nrf5340dk", "cmsis_nn_dsp", "core"),
+        ("rpi5", "xnnpack", "library"),
+        ("esp32c3", "esp_nn", "library"),
+        ("nrf5340dk", "dsp", "counted"),
+    ],
+)
+def test_an_estimate_says_what_it_rests_on(board: str, kernels: KernelLibrary, grounds: str) -> None:
+    profile = get_board(board)
+    latency = estimate_latency(
+        mobilenet(0.25, 96), kernels, profile.core, profile.clock_mhz, Place.on(profile)
+    )
+    assert latency.grounds == grounds
+    unknown = estimate_latency(mobilenet(0.25, 96), kernels, "cortex-m99", profile.clock_mhz)
+    assert unknown.grounds == "prior" and "nothing is known of cortex-m99" in unknown.note
