@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from statistics import median
+from math import exp, log
+from statistics import mean, median
 
 from bench_rows import Row, make_console, print_rows
 from latency_data import bad_rows, load_observations
 from latency_held_out import Held, blind_fits, held_out
+from latency_networks import mult_adds
 from rich.console import Console
 from rich.table import Table
 
@@ -42,12 +44,29 @@ def rows(held: Sequence[Held]) -> Iterator[Row]:
     width = median(h.high / h.low for h in known)
     note = f"{sum(h.inside for h in known)} of {len(known)}; high/low {width:.1f} in the middle"
     yield Row(f"measured within the {COVERAGE:.0%} bounds", ">= 75%", f"{inside:.0%}", inside >= 0.75, note)
+    yield _one_figure(held)
     stands = [h for h in held if h.row.stands_in]
     off = median(abs(h.error) for h in stands)
     note = (
         f"{sum(h.inside for h in stands)} of {len(stands)} within bounds; MCUNet, whose layers are not known"
     )
     yield Row("median error where another network stands in", "-", f"{off:.0%}", None, note)
+
+
+def _one_figure(held: Sequence[Held]) -> Row:
+    """Return how far off one figure of cycles per Mult-Add is: that of the library on the other boards."""
+    rows = [h.row for h in held if h.case == "library" and not h.row.stands_in]
+    errors = []
+    for row in rows:
+        others = [
+            log(other.amount / mult_adds(other.works))
+            for other in rows
+            if other.library == row.library and other.board != row.board
+        ]
+        if others:
+            errors.append(abs(exp(mean(others)) * mult_adds(row.works) / row.amount - 1))
+    note = f"{len(errors)} networks; {max(errors):.0%} at worst"
+    return Row("  with one figure of cycles per Mult-Add instead", "-", f"{median(errors):.1%}", None, note)
 
 
 def detail_table(held: Sequence[Held]) -> Table:

@@ -78,6 +78,9 @@ class OpWork:
     pixels: int = 1
 
 
+_last: Final[list[tuple[Graph, tuple[OpWork, ...]]]] = []
+
+
 def op_work(graph: Graph, op: Op) -> OpWork:
     """Return the work of one run of ``op``. Operators that are not known count as copying their output."""
     outputs = sum(tensor.elements for tensor in graph.op_outputs(op))
@@ -96,7 +99,10 @@ def op_work(graph: Graph, op: Op) -> OpWork:
 
 def graph_work(graph: Graph) -> tuple[OpWork, ...]:
     """Return the work of every operator of ``graph``, in order."""
-    return tuple(op_work(graph, op) for op in graph.ops)
+    # A search asks for the same graph once for each kernel library, one after the other.
+    if not _last or _last[0][0] is not graph:
+        _last[:] = [(graph, tuple(op_work(graph, op) for op in graph.ops))]
+    return _last[0][1]
 
 
 def _weights_shape(graph: Graph, op: Op) -> tuple[int, ...]:

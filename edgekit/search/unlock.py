@@ -104,9 +104,8 @@ def in_external_ram(board: BoardProfile) -> BoardProfile | None:
     chosen = max(external, key=lambda region: region.available)
     memory = tuple(region.model_copy(update={"arena": region == chosen}) for region in board.memory)
     limits = board.limits.model_copy(update={"ram_bytes": None})
-    fields = {name: getattr(board, name) for name in BoardProfile.model_fields}
-    # Made anew, because a copy would keep the region that is cached; a profile must not name such an arena itself.
-    return BoardProfile.model_construct(**{**fields, "memory": memory, "limits": limits})
+    # A board's file may not place the arena there, and a copy is not checked again.
+    return board.model_copy(update={"memory": memory, "limits": limits})
 
 
 def _options(record: FitRecord, board: BoardProfile, budget: Budget, spec: NetworkSpec) -> Iterator[_Option]:
@@ -159,10 +158,10 @@ def _fewer_classes(
 
 def _asked(record: FitRecord, candidate: Candidate) -> Iterator[Change]:
     """Yield what differs from what the search was asked for."""
-    ways = {(c.engine, c.plan) for c in record.candidates}
-    if candidate.engine not in {engine for engine, _ in ways}:
+    if record.engine not in ("auto", candidate.engine):
         yield Change(kind="engine", text=f"--engine {candidate.engine}")
-    elif (candidate.engine, candidate.plan) not in ways:
+    elif getattr(record, "plan", "auto") not in ("auto", candidate.plan):
+        # Only searches that plans can be chosen for say which one was asked for.
         yield Change(kind="plan", text=f"--plan {candidate.plan}")
 
 
