@@ -68,6 +68,18 @@ def test_a_board_gets_a_verdict_and_a_limit_can_change_it(
     assert small["arena"] == fits["arena"]
 
 
+@pytest.mark.parametrize(("share", "usual", "strict"), [(0.5, 1, 1), (1.02, 0, 1), (50, 0, 0)])
+def test_strict_holds_the_upper_bound_to_the_limit(
+    share: float, usual: int, strict: int, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["inspect", str(tiny), "--board", "nrf5340dk", "--engine", "aot", "--json"]
+    assert run(args) in (0, 1)
+    latency = json.loads(capsys.readouterr().out)["latency_ms"]
+    limit = ("--max-latency", f"{share * latency['estimate']}ms")
+    assert run([*args, *limit]) == usual and run([*args, *limit, "--strict"]) == strict
+    assert run(["inspect", str(tiny), "--strict"]) == 2
+
+
 def test_the_trained_model_shows_its_arena_and_who_is_alive_at_the_peak(
     shared_models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
