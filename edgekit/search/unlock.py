@@ -28,7 +28,7 @@ COUNT: Final = 3
 _EXTERNAL: Final = ("psram", "sdram")
 _EFFORT: Final[dict[ChangeKind, float]] = {
     "engine": 1,
-    "plan": 1,
+    "plan": 0.5,
     "ram": 1,
     "flash": 1,
     "latency": 1,
@@ -160,8 +160,7 @@ def _asked(record: FitRecord, candidate: Candidate) -> Iterator[Change]:
     """Yield what differs from what the search was asked for."""
     if record.engine not in ("auto", candidate.engine):
         yield Change(kind="engine", text=f"--engine {candidate.engine}")
-    elif getattr(record, "plan", "auto") not in ("auto", candidate.plan):
-        # Only searches that plans can be chosen for say which one was asked for.
+    elif candidate.engine == "tflm" and record.plan not in ("auto", candidate.plan):
         yield Change(kind="plan", text=f"--plan {candidate.plan}")
 
 

@@ -214,3 +214,15 @@ def test_a_wanted_network_need_not_be_in_the_grid() -> None:
     specs = Wanted(alpha=0.35, resolution=100).narrow(SPACE)
     assert [(spec.alpha, spec.resolution) for spec in specs] == [(0.35, 100)]
     assert {spec.alpha for spec in Wanted(resolution=96).narrow(SPACE)} == {0.25, 0.5, 0.75, 1.0}
+
+
+def test_another_memory_plan_is_named_where_it_is_enough() -> None:
+    board = get_board("mps2-an386")
+    budget = Budget.of_board(board, ram_bytes=270 * 1024, latency_ms=1e6)
+    space = search_space("paper", "mobilenet_v1", 3, 2)
+    record = search(board, budget, space, engine="tflm", plan="greedy")
+    assert record.chosen is not None
+    found = [unlock for unlock in unlocks(record, board, budget) if unlock.engine == "tflm"]
+    assert found, "a plan is cheaper than another engine"
+    for unlock in found:
+        assert "plan" in {change.kind for change in unlock.changes}
