@@ -171,7 +171,7 @@ def _legend(view: PlanView, glyphs: _Glyphs) -> str:
     if view.has_scratch:
         parts.append(f"{glyphs.scratch} scratch")
     if view.shares:
-        parts.append(f"{glyphs.shared} shared by input and output")
+        parts.append(f"{glyphs.shared} shared by two tensors")
     return ", ".join(parts)
 
 

@@ -168,7 +168,7 @@ class _Drawing:
         if self._view.has_scratch:
             keys.append(("scratch", "scratch"))
         if self._view.shares:
-            keys.append(("shared", "shared by input and output"))
+            keys.append(("shared", "shared by two tensors"))
         if self._view.above:
             keys.append(("above", self._view.above_name))
         x, placed = _LEFT, []

@@ -88,7 +88,7 @@ def test_inspect_looks_at_a_plan_without_a_file(vww: Path, capsys: pytest.Captur
     assert heads == {"greedy": 73_728, "offline": 55_296, "overlap": 36_880}
     assert run(["inspect", str(vww), "--with-plan", "overlap", "--plan"]) == 0
     said = capsys.readouterr().err
-    assert "shared by input and output" in said and "head 36,880 B" in said and "tail 26,980 B" in said
+    assert "shared by two tensors" in said and "head 36,880 B" in said and "tail 26,980 B" in said
     refused(
         capsys, "inspect", vww, "--engine", "aot", "--with-plan", "offline", words="makes its own memory plan"
     )
