@@ -14,8 +14,10 @@ from graphs import convolution, tensor
 from random_graphs import random_graph
 
 from edgekit.cli.main import run
+from edgekit.errors import TaskError
 from edgekit.memory.plans import plan_name
 from edgekit.mobilenet.architecture import NetworkSpec
+from edgekit.search.planning import compare_on_host, planned_content
 from edgekit.tflite.interpreter import HostInterpreter
 from edgekit.tflite.offline import OFFLINE_PLAN, offline_offsets
 from edgekit.tflite.reader import read_graph
@@ -92,6 +94,20 @@ def test_inspect_looks_at_a_plan_without_a_file(vww: Path, capsys: pytest.Captur
     refused(
         capsys, "inspect", vww, "--engine", "aot", "--with-plan", "offline", words="makes its own memory plan"
     )
+
+
+@pytest.mark.skipif(not tflm_available(), reason="the tflite-micro wheel is not installed")
+def test_a_new_file_that_is_larger_or_wrong_in_tflite_micro_is_none(vww: Path) -> None:
+    model = vww.read_bytes()
+    small = planned_content(read_graph(model), "reference", None, "overlap")
+    host, compared = compare_on_host(model, small, "reference")
+    assert host is not None and host.predicted == host.measured and compared == 3
+    with pytest.raises(TaskError, match="the old one"):
+        compare_on_host(small, model, "reference")
+    assert compare_on_host(small, model, "cmsis_nn")[1] == 3
+    other = write_model(random_network(NetworkSpec("mobilenet_v1", 0.25, 96, 3, 2), 1))
+    with pytest.raises(TaskError, match="does not give the outputs"):
+        compare_on_host(model, other, "reference")
 
 
 def test_bands_where_a_kernel_library_has_no_overlap(
