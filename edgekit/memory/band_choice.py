@@ -9,19 +9,22 @@ from typing import Final
 from edgekit.boards.kernels import KernelLibrary
 from edgekit.memory.arena import ArenaLimit, tflm_arena
 from edgekit.memory.bands import Band, Layer, band_layers, banded, cut
-from edgekit.memory.lifetimes import align, head_buffers, live_bytes
+from edgekit.memory.lifetimes import ScratchRequest, align, head_buffers, live_bytes
 from edgekit.memory.plans import with_plan
 from edgekit.memory.releases import VERIFIED_RELEASE, Abi, TflmRelease
 from edgekit.memory.scratch import scratch_requests
 from edgekit.memory.static_plan import plan_lower_bound
 from edgekit.memory.tail import tail_bytes
-from edgekit.memory.tflm_leads import dead_parts, overlaps_of
+from edgekit.memory.tflm_leads import dead_parts, may_overlap, overlaps_of
 from edgekit.tflite.graph import Graph
 
 _DEEPEST: Final = 16
 _COUNTS: Final = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20)
 _TRIED: Final = 3
 """Choices that are planned for real."""
+
+_SURE: Final = 1.05
+"""Beyond this times the limit an estimate that nothing can undercut by overlap is too large for certain."""
 
 _CONVOLUTION: Final = 136
 _SLICE: Final = 184
@@ -46,12 +49,20 @@ class BandChoice:
     mult_adds: int
 
 
-def band_choices(graph: Graph, tail: int = 0) -> list[BandChoice]:
-    """Return every choice for ``graph`` with estimated figures; ``tail`` is that of the graph as a whole."""
+def band_choices(graph: Graph, tail: int = 0, scratch: Sequence[ScratchRequest] = ()) -> list[BandChoice]:
+    """Return every choice for ``graph`` with estimated figures.
+
+    Parameters
+    ----------
+    tail:
+        That of the graph as a whole.
+    scratch:
+        What its kernels request; that of the operators in bands is left out.
+    """
     layers = band_layers(graph)[:_DEEPEST]
     if not layers:
         return []
-    buffers = head_buffers(graph)
+    buffers = head_buffers(graph, scratch)
     live = [live_bytes(buffers, time) for time in range(len(graph.ops) + 1)]
     found = []
     for depth in range(1, len(layers) + 1):
@@ -110,13 +121,15 @@ def with_bands(
         Of RAM. Of the choices that stay within them the one with the fewest Mult-Adds is taken; ``None`` is
         returned where none does. Without a limit it is the one with the least arena.
     """
-    tail = tflm_arena(graph, kernels, abi, release).tail
-    choices = sorted(band_choices(graph, tail), key=lambda c: (c.arena, c.mult_adds))
+    scratch = scratch_requests(graph, kernels, abi, release)
+    tail = tail_bytes(graph, kernels, abi, len(scratch), release).total
+    choices = sorted(band_choices(graph, tail, scratch), key=lambda c: (c.arena, c.mult_adds))
     least = choices[:_TRIED]
     if limit is not None:
-        # The estimate knows neither scratch nor what overlaps: where it is over the limit, a plan may still be within.
+        # The estimate does not know what overlaps: over the limit, a plan with overlap may still be within.
+        most = None if may_overlap(kernels) else _SURE * limit.bytes
         quick = sorted((c for c in choices if c.arena <= limit.bytes), key=lambda c: (c.mult_adds, c.arena))
-        least = [*quick[:_TRIED], *least]
+        least = [*quick[:_TRIED], *(c for c in least if most is None or c.arena <= most)]
     best: tuple[Graph, BandChoice] | None = None
     for choice in dict.fromkeys(least):
         cut_graph = banded(graph, choice.depth, choice.count)

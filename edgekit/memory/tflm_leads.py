@@ -66,6 +66,11 @@ def in_place(graph: Graph, op: Op, kernels: KernelLibrary) -> bool:
     return kernels in _RULES and op.kind == "RESHAPE"
 
 
+def may_overlap(kernels: KernelLibrary) -> bool:
+    """Whether any kernel of ``kernels`` has a lead."""
+    return kernels in _RULES
+
+
 def overlaps_of(graph: Graph, buffers: Sequence[Buffer], kernels: KernelLibrary) -> tuple[Overlap, ...]:
     """Return which of the ``buffers`` of ``graph`` may share memory, as :func:`op_leads` allows.
 
