@@ -71,6 +71,11 @@ def search(
     )
 
 
+def judged(board: BoardProfile, budget: Budget, spec: NetworkSpec) -> tuple[Candidate, ...]:
+    """Return what ``board`` makes of one network with every engine and kernel library, best first."""
+    return rank(_chosen(stage, "auto") for stage in Evaluator(board, budget, board.engines).evaluate(spec))
+
+
 def _engines(board: BoardProfile, engine: EngineChoice) -> tuple[Engine, ...]:
     if engine == "auto":
         return board.engines

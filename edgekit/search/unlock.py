@@ -18,7 +18,7 @@ from edgekit.search.budget import Budget
 from edgekit.search.changes import Change, ChangeKind, Unlock
 from edgekit.search.figures import latency_figures, stored_calibration
 from edgekit.search.records import Binding, Candidate, FitRecord
-from edgekit.search.search import search
+from edgekit.search.search import judged
 from edgekit.tflite.graph import Graph
 from edgekit.units import format_size
 
@@ -110,7 +110,7 @@ def in_external_ram(board: BoardProfile) -> BoardProfile | None:
 
 def _options(record: FitRecord, board: BoardProfile, budget: Budget, spec: NetworkSpec) -> Iterator[_Option]:
     least = float("inf")
-    for candidate in search(board, budget, [spec]).candidates:
+    for candidate in judged(board, budget, spec):
         option = _Option(candidate, (*_asked(record, candidate), *_raised(board, candidate.binding)))
         least = min(least, option.effort[0])
         yield option
@@ -119,7 +119,7 @@ def _options(record: FitRecord, board: BoardProfile, budget: Budget, spec: Netwo
     outside = in_external_ram(board)
     if outside is not None:
         moved = replace(budget, ram_bytes=outside.ram_bytes)
-        for candidate in search(outside, moved, [spec]).candidates:
+        for candidate in judged(outside, moved, spec):
             region = outside.arena_region
             change = Change(
                 kind="psram",
@@ -139,7 +139,7 @@ def _fewer_classes(
     """Yield the network with as many classes as memory allows, where it takes fewer than asked for and allows 2."""
 
     def holding(classes: int) -> Sequence[Candidate]:
-        found = search(board, budget, [replace(spec, classes=classes)]).candidates
+        found = judged(board, budget, replace(spec, classes=classes))
         return [c for c in found if all(binding.limit == "latency" for binding in c.binding)]
 
     low, high = 2, spec.classes
@@ -200,7 +200,7 @@ def _holding(boards: Sequence[BoardProfile], spec: NetworkSpec, budget: Budget) 
         if found == COUNT:
             return
         limits = Budget.of_board(board, latency_ms=budget.latency_ms, strict=budget.strict)
-        if _may_hold(board, limits, spec, graph) and search(board, limits, [spec]).chosen is not None:
+        if _may_hold(board, limits, spec, graph) and any(c.fits for c in judged(board, limits, spec)):
             found += 1
             yield board.name
 
