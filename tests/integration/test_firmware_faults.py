@@ -239,16 +239,13 @@ def test_a_plug_that_is_pulled_is_told_and_after_replugging_all_works(
         port.close()
 
 
-def test_a_host_at_the_wrong_rate_is_told_so(
-    device: Device, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_host_at_the_wrong_rate_is_told_so(device: Device, folder: Path) -> None:
     boot_s = 2.0
-    monkeypatch.setattr("edgekit.bench.client._BOOT_S", boot_s)
     with paced_wire(device.port, 115_200) as wire:
         line = open_line(wire.port, 57_600)
         start = time.monotonic()
         with pytest.raises(TaskError) as caught:
-            Client(line).connect()
+            Client(line).connect(boot_s=boot_s)
         assert "--baud" in caught.value.hint
         assert time.monotonic() - start < 3 * boot_s + d.REPLY_TIMEOUT_MS / 1000
         line.close()
