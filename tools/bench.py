@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from bench_agent import agent_section
 from bench_exact import (
     Converted,
@@ -32,7 +31,7 @@ from bench_latency import latency_section
 from bench_line import line_section
 from bench_plans import plan_section
 from bench_process import RUNS, ProcessCost, measure_processes
-from bench_projects import project_section
+from bench_projects import project_section, tflm_spec
 from bench_rows import Row, make_console, print_rows
 from bench_target import target_section
 from bench_vww import MODELS
@@ -41,14 +40,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edgekit.boards.catalog import get_board
 from edgekit.cli.main import show_error
-from edgekit.codegen.project import ProjectSpec, render_project
-from edgekit.codegen.record import ArenaRecord
+from edgekit.codegen.project import render_project
 from edgekit.errors import EdgekitError
-from edgekit.memory.arena import predict_arena
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.tflite import tflm_worker
-from edgekit.tflite.reader import read_graph
 from edgekit.tflite.tflm import tflm_available
 from edgekit.tflite.writer import write_model
 from edgekit.units import format_size
@@ -139,24 +135,7 @@ def conversion_rows(converted: Iterable[Converted]) -> Iterator[Row]:
 
 def codegen_row(model: bytes) -> Row:
     """Time the rendering of the largest network's project."""
-    board, graph = get_board(BOARD), read_graph(model)
-    kernels = board.kernels[0]
-    arena = predict_arena(graph, kernels, board.core)
-    rng = np.random.default_rng(0)
-    spec = ProjectSpec(
-        board=board,
-        engine="tflm",
-        kernels=kernels,
-        plan="greedy",
-        model=model,
-        graph=graph,
-        arena=ArenaRecord(
-            head=arena.head, tail=arena.tail, scratch=arena.scratch, total=arena.total, basis=arena.basis
-        ),
-        arena_bytes=arena.required,
-        golden_inputs=rng.integers(-128, 128, (1, *graph.input.shape), np.int8),
-        golden_outputs=rng.integers(-128, 128, (1, *graph.output.shape), np.int8),
-    )
+    spec = tflm_spec(get_board(BOARD), model)
     start = time.perf_counter()
     files = render_project(spec)
     seconds = time.perf_counter() - start
