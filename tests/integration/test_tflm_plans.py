@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ from edgekit.tflite.reader import read_graph
 from edgekit.tflite.writer import write_model
 
 BOARD = "mps2-an386"
+GIVES: Mapping[tuple[KernelLibrary, Plan], Plan] = {
+    ("reference", "bands"): "overlap",
+    ("cmsis_nn_dsp", "overlap"): "offline",
+}
+"""What a plan comes to where it is not itself: MobileNet needs no bands with an overlap, and has none with CMSIS-NN."""
 
 
 @pytest.fixture(params=["reference", "cmsis_nn_dsp"])
@@ -43,12 +49,14 @@ def test_a_planned_model_is_bit_exact_in_the_arena_that_was_predicted(
 ) -> None:
     model, folder = tmp_path / "model.tflite", tmp_path / "build"
     model.write_bytes(write_model(random_network(NetworkSpec("mobilenet_v1", 0.25, 96, 3, 10), seed=4)))
-    args = ("--board", BOARD, "--kernels", kernels, "--plan", plan, "--ram", "76KB", "-o", str(folder))
-    assert run(["export", str(model), *args]) in (0, 1)
+    # Bands are taken only where nothing else stays within the limit.
+    limit = ("--ram", "76KB") if plan == "bands" else ()
+    args = ("--board", BOARD, "--kernels", kernels, "--plan", plan, *limit, "-o", str(folder))
+    assert run(["export", str(model), *args]) == 0
     project = load_project(folder)
-    assert project.plan != "greedy"
+    assert project.plan == GIVES.get((kernels, plan), plan)
     assert plan_name(read_graph((folder / project.model.file).read_bytes())) != "greedy"
-    assert run(["build", "--build", str(folder), "--tflm", os.environ[TFLM_VARIABLE]]) in (0, 1)
+    assert run(["build", "--build", str(folder), "--tflm", os.environ[TFLM_VARIABLE]]) == 0
     assert run(["bench", "--build", str(folder), "--port", "qemu", "--inputs", "20"]) == 0
     record = json.loads((folder / "bench.json").read_text())
     assert (record["kernels"], record["plan"]) == (kernels, project.plan)
