@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from aot_networks import random_network
+from random_graphs import random_graph
 
 from edgekit.boards.cores import get_core
 from edgekit.boards.kernels import KernelLibrary
+from edgekit.build.project import build_project
 from edgekit.build.tflm import TFLM_VARIABLE, find_tflm
 from edgekit.cli.main import run
 from edgekit.codegen.record import load_project
 from edgekit.errors import InputError
+from edgekit.flash.emulated import emulated
+from edgekit.flash.emulator import get_machine
 from edgekit.memory.plan_names import Plan
 from edgekit.memory.plans import plan_name
 from edgekit.mobilenet.architecture import NetworkSpec
@@ -43,6 +48,17 @@ def kernels(request: pytest.FixtureRequest) -> KernelLibrary:
     return chosen
 
 
+def check_firmware(folder: Path, kernels: KernelLibrary) -> None:
+    project = load_project(folder)
+    assert run(["build", "--build", str(folder), "--tflm", os.environ[TFLM_VARIABLE]]) == 0
+    assert run(["bench", "--build", str(folder), "--port", "qemu", "--inputs", "20"]) == 0
+    record = json.loads((folder / "bench.json").read_text())
+    assert (record["kernels"], record["plan"]) == (kernels, project.plan)
+    assert record["outputs"] == {"compared": 20, "mismatched": 0}
+    assert record["arena"]["measured"] == record["arena"]["predicted"] == project.arena.total
+    assert record["selftest"] == "passed"
+
+
 @pytest.mark.parametrize("plan", ["offline", "overlap", "bands"])
 def test_a_planned_model_is_bit_exact_in_the_arena_that_was_predicted(
     kernels: KernelLibrary, plan: Plan, tmp_path: Path
@@ -56,10 +72,37 @@ def test_a_planned_model_is_bit_exact_in_the_arena_that_was_predicted(
     project = load_project(folder)
     assert project.plan == GIVES.get((kernels, plan), plan)
     assert plan_name(read_graph((folder / project.model.file).read_bytes())) != "greedy"
-    assert run(["build", "--build", str(folder), "--tflm", os.environ[TFLM_VARIABLE]]) == 0
-    assert run(["bench", "--build", str(folder), "--port", "qemu", "--inputs", "20"]) == 0
-    record = json.loads((folder / "bench.json").read_text())
-    assert (record["kernels"], record["plan"]) == (kernels, project.plan)
-    assert record["outputs"] == {"compared": 20, "mismatched": 0}
-    assert record["arena"]["measured"] == record["arena"]["predicted"] == project.arena.total
-    assert record["selftest"] == "passed"
+    check_firmware(folder, kernels)
+
+
+@pytest.mark.parametrize("seed", [20, 23])
+def test_an_overlap_is_bit_exact_in_a_graph_with_residuals(
+    kernels: KernelLibrary, seed: int, tmp_path: Path
+) -> None:
+    """Convolutions, depthwise too, additions and pools in graphs where an overlap brings something with CMSIS-NN."""
+    model, folder = tmp_path / "model.tflite", tmp_path / "build"
+    model.write_bytes(write_model(random_graph(seed)))
+    args = ("--board", BOARD, "--kernels", kernels, "--plan", "overlap", "-o", str(folder))
+    assert run(["export", str(model), *args]) == 0
+    assert load_project(folder).plan == "overlap"
+    check_firmware(folder, kernels)
+
+
+@pytest.mark.parametrize("kernels", ["cmsis_nn_dsp"], indirect=True)
+def test_an_overlap_for_the_reference_kernels_is_wrong_with_cmsis_nn(
+    kernels: KernelLibrary, tmp_path: Path
+) -> None:
+    """What `export` refuses, put into the folder past it: the outputs are wrong, and the self-test finds it."""
+    model = tmp_path / "model.tflite"
+    model.write_bytes(write_model(random_network(NetworkSpec("mobilenet_v1", 0.25, 96, 3, 10), seed=4)))
+    made, folder = tmp_path / "reference", tmp_path / "build"
+    args = ["export", str(model), "--board", BOARD, "--kernels"]
+    assert run([*args, "reference", "--plan", "overlap", "-o", str(made)]) == 0
+    assert run([*args, kernels, "--plan", "offline", "-o", str(folder)]) == 0
+    args[1] = str(made / "model.tflite")
+    assert run([*args, kernels, "-o", str(tmp_path / "refused")]) == 2
+    data = Path("src", "model", "model_data.cc")
+    shutil.copy(made / data, folder / data)
+    record = build_project(folder, Path(os.environ[TFLM_VARIABLE]))
+    with emulated(get_machine(BOARD), folder / record.image.file, tmp_path / "log") as started:
+        assert started.complaints == ("e-[Self-test failed]",)
