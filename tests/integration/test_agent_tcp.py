@@ -169,16 +169,21 @@ def test_a_host_that_never_reads_is_dropped() -> None:
     with serving(ToyEngine(), AT_ONCE, clock) as port, Host(port) as deaf:
         deaf.until(BOOT)
         load(deaf)
-        # Long enough that an agent on a busy machine has taken all that it will.
-        deaf.socket.settimeout(3.0)
+        deaf.socket.settimeout(1.0)
         with pytest.raises(TimeoutError):
             # Answers are 60 times as long as the commands: the agent must stop taking those.
             while True:
                 deaf.send(b"db print%" * 200)
         with Host(port) as other:
             assert other.rest() == BUSY_LINE
-        clock.now += 11.0
-        check_works(port)
+        # The system may still find room for an answer, and then one more command is taken, now and then.
+        for tries_left in reversed(range(20)):
+            clock.now += 11.0
+            try:
+                check_works(port)
+                break
+            except TaskError:
+                assert tries_left, "the host that never reads is not dropped"
 
 
 def test_no_host_sees_the_input_of_another() -> None:
