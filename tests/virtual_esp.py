@@ -24,6 +24,7 @@ _SPI_CMD, _SPI_W0 = 0x60002000, 0x60002058
 _CHIP_ID = 5  # ESP32-C3
 _MAGIC_AT, _MAGIC = 0x40001000, 0x1B31506F  # by which esptool 4 tells chips apart
 _END, _ESC = 0xC0, 0xDB
+_ESCAPED = {0xDC: _END, 0xDD: _ESC}
 _EN_S = 0.08
 """How long the capacitor at EN keeps the chip in reset after RTS was released."""
 
@@ -141,8 +142,11 @@ class VirtualEsp(Rfc2217Board):
             self._packet.clear()
             self._escaped = False
         elif self._escaped:
-            self._packet.append({0xDC: _END, 0xDD: _ESC}[byte])
             self._escaped = False
+            if byte in _ESCAPED:
+                self._packet.append(_ESCAPED[byte])
+            else:  # nobody that speaks to a loader sends this: the packet is no packet
+                self._packet.clear()
         elif byte == _ESC:
             self._escaped = True
         else:
@@ -153,7 +157,8 @@ class VirtualEsp(Rfc2217Board):
             return
         _, op, size, check = struct.unpack("<BBHI", packet[:8])
         data = packet[8:]
-        assert len(data) == size, "a packet of another size than it says"
+        if len(data) != size:
+            return
         self.commands[op] += 1
         if op in (FLASH_DATA, MEM_DATA, DEFL_DATA):
             assert check == _checksum(data[16:]), "a damaged block"

@@ -149,7 +149,13 @@ def test_what_goes_wrong_is_told_and_no_record_is_left(
         assert not (folder / FLASH_FILE).exists()
 
 
-def test_the_loader_and_an_empty_flash_are_told_apart_from_firmware(folder: Path) -> None:
+@pytest.mark.parametrize("request_id", [1, 0xE5000001, 0x98FE0001])
+def test_the_loader_and_an_empty_flash_are_told_apart_from_firmware(
+    request_id: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The request's bytes are no packet of the loader's, also if 0xC0 or 0xDB, which delimit and escape, go
+    # over the line (request ids are sent with each byte changed by 0x25).
+    monkeypatch.setattr("edgekit.bench.client.random.getrandbits", lambda bits: request_id)
     with VirtualEsp(engine_of, scheme="socket") as esp:
         assert str(ask_identity(esp.url, 115_200, 0.3)) == "it is in download mode"
         assert str(ask_identity(esp.url, 115_200, 0.3)) in ("an ESP32 without firmware", "no answer")
