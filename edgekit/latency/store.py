@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
-from edgekit.boards.kernels import KernelLibrary
+from edgekit.boards.kernels import KERNEL_LIBRARIES, KernelLibrary
 from edgekit.boards.profile import BoardProfile
 from edgekit.documents import Document
 from edgekit.errors import InputError, TaskError
@@ -19,8 +19,12 @@ from edgekit.latency.calibration import CalibrationRecord
 
 DATA_VARIABLE: Final = "EDGEKIT_DATA"
 """Environment variable that names another folder for what edgekit keeps."""
+_ANOTHER_FOLDER: Final = f"Name a folder that you may read and write with ${DATA_VARIABLE}."
 _MAX_BYTES: Final = 16 * 1024**2
-
+_FILE_NAME: Final = re.compile(
+    rf"(?P<board>.+)--(?P<kernels>{'|'.join(KERNEL_LIBRARIES)})--[a-z0-9-]*--(cycles|instructions)\.json"
+)
+"""What :func:`_name` makes. A board's name may have two dashes, the rest of it does not but at its end."""
 
 _Document = TypeVar("_Document", bound=Document)
 
@@ -52,12 +56,15 @@ def save(record: CalibrationRecord) -> Path:
     Raises
     ------
     InputError, TaskError
-        If the folder cannot be written to, or what is there is damaged.
+        If the folder cannot be read or written, or what is there is damaged.
     """
     path = record_path(record)
-    if path.is_file():
+    if _is_there(path):
         record = load_record(path).merged(record)
-    write_atomic(path, record.to_json())
+    try:
+        write_atomic(path, record.to_json())
+    except InputError as error:
+        raise InputError(error.message, _ANOTHER_FOLDER) from error
     return path
 
 
@@ -67,12 +74,12 @@ def find(board: BoardProfile, kernels: KernelLibrary) -> CalibrationRecord | Non
     Raises
     ------
     InputError
-        If the file is damaged.
+        If it cannot be read or is damaged.
     """
     path = store_folder() / _name(
         board.name, kernels, board.sdk.name, "instructions" if board.emulated else "cycles"
     )
-    if not path.is_file():
+    if not _is_there(path):
         return None
     record = load_record(path)
     return record if record.fits_board(board) else None
@@ -84,12 +91,10 @@ def load_all() -> Iterator[tuple[Path, CalibrationRecord]]:
     Raises
     ------
     InputError
-        If one is damaged.
+        If the folder or one of them cannot be read, or is damaged.
     """
-    folder = store_folder()
-    if folder.is_dir():
-        for path in sorted(folder.glob("*.json")):
-            yield path, load_record(path)
+    for path, _ in _kept():
+        yield path, load_record(path)
 
 
 def forget(board: str | None, kernels: KernelLibrary | None = None) -> tuple[Path, ...]:
@@ -99,15 +104,15 @@ def forget(board: str | None, kernels: KernelLibrary | None = None) -> tuple[Pat
 
     Raises
     ------
+    InputError
+        If the folder cannot be read.
     TaskError
         If a file cannot be removed.
     """
-    folder = store_folder()
-    found = sorted(folder.glob("*.json")) if folder.is_dir() else []
     wanted = [
         path
-        for path in found
-        if board in (None, path.name.split("--")[0]) and kernels in (None, path.name.split("--")[1:2][0])
+        for path, name in _kept()
+        if board in (None, name["board"]) and kernels in (None, name["kernels"])
     ]
     for path in wanted:
         try:
@@ -152,6 +157,25 @@ def _load(path: Path, model: type[_Document], hint: str) -> _Document:
             else []
         )
         raise InputError(f"{path} is not a calibration.", hint, details) from error
+
+
+def _kept() -> Iterator[tuple[Path, re.Match[str]]]:
+    """Yield the files of the store, by name, with the parts of their names; what else lies there is not edgekit's."""
+    folder = store_folder()
+    try:
+        files = sorted(os.listdir(folder)) if _is_there(folder) else []
+    except OSError as error:
+        raise InputError(f"Cannot read {folder}: {error.strerror}.", _ANOTHER_FOLDER) from error
+    for file in files:
+        if name := _FILE_NAME.fullmatch(file):
+            yield folder / file, name
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise InputError(f"Cannot read {path.parent}: {error.strerror}.", _ANOTHER_FOLDER) from error
 
 
 def _name(board: str, kernels: str, sdk: str, unit: str) -> str:

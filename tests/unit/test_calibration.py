@@ -384,6 +384,59 @@ def test_a_damaged_file_in_the_store_is_named_and_can_be_forgotten(
     assert not path.exists()
 
 
+def test_a_file_that_is_none_of_edgekits_stays_out_of_it(
+    data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = save(record(truth(SMALL, {})))
+    others = [data_folder / name for name in ("notes.json", "notes--fast--sdk--cycles.json", "a--b.json")]
+    for other in others:
+        other.write_text("mine")
+    assert run(["calibration", "list", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["calibrations"]) == 1
+    assert run(["calibration", "forget", "notes"]) == 2
+    assert run(["calibration", "forget", "--all"]) == 0
+    assert not kept.exists() and all(other.exists() for other in others)
+    assert run(["calibration", "forget", "--all"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["my--board", "a-", "my--reference--sdk"])
+@pytest.mark.parametrize("sdk", ["SDK 1.0", "?", "x" * 79 + " y"])
+def test_a_boards_name_may_have_what_parts_of_a_files_name_are_told_apart_by(name: str, sdk: str) -> None:
+    amounts = truth(SMALL, {})
+    path = save(record(amounts, board=name, sdk=sdk))
+    other = save(record(amounts, board="my", sdk=sdk))
+    assert run(["calibration", "forget", "my", "--kernels", KERNELS]) == 0
+    assert path.exists() and not other.exists()
+    assert run(["calibration", "forget", name, "--kernels", "reference"]) == 2
+    assert run(["calibration", "forget", name, "--kernels", KERNELS]) == 0
+    assert not path.exists()
+
+
+def test_a_store_that_cannot_be_written_to_is_told_with_the_variable_that_names_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(record(truth(SMALL, {})))
+    shared, blocked = tmp_path / "shared.json", tmp_path / "file"
+    assert run(["calibration", "export", "-o", str(shared)]) == 0
+    blocked.write_text("")
+    monkeypatch.setenv(DATA_VARIABLE, str(blocked))
+    capsys.readouterr()
+    assert run(["calibration", "import", str(shared)]) == 2
+    said = capsys.readouterr().err
+    assert f"${DATA_VARIABLE}" in said and "-o" not in said.split()
+
+
+@pytest.mark.parametrize("args", [["calibration", "list"], ["calibration", "forget", "--all"], ["fit"]])
+def test_a_store_that_cannot_be_read_is_told(
+    args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / ("x" * 300)))
+    assert run([*args, "--board", BOARD.name, "--search-only"] if args == ["fit"] else args) == 2
+    said = capsys.readouterr().err
+    assert "Cannot read" in said and f"${DATA_VARIABLE}" in said
+
+
 def test_an_operator_that_takes_nothing_is_no_measurement() -> None:
     with pytest.raises(ValueError, match="greater than 0"):
         MeasuredOp(op_class="add", steps=0, outputs=1, weights=0, pixels=1, amount=0)
