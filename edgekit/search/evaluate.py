@@ -8,9 +8,9 @@ from typing import Final
 from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
 from edgekit.memory.arena import ArenaLimit, abi_of_core
+from edgekit.memory.band_choice import with_bands
 from edgekit.memory.plan_names import Plan
 from edgekit.memory.plans import plan_stages
-from edgekit.memory.rewrite import plan_graph
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.mobilenet.published import expected_top1
@@ -82,11 +82,11 @@ class Evaluator:
         self, spec: NetworkSpec, graph: Graph, whole: Candidate, limit: ArenaLimit | None
     ) -> Candidate:
         kernels, board = whole.kernels, self._board
-        planned = plan_graph(graph, "bands", kernels, abi_of_core(board.core), limit=limit)
-        if planned.bands is None:
+        cut = with_bands(graph, kernels, abi_of_core(board.core), limit=limit)
+        if cut is None:
             return whole
-        latency = latency_figures(planned.graph, board, kernels, self._calibrations[kernels])
-        found = self._candidate(spec, planned.graph, kernels, "bands", latency)
+        latency = latency_figures(cut[0], board, kernels, self._calibrations[kernels])
+        found = self._candidate(spec, cut[0], kernels, "bands", latency)
         return found if found.arena.need < whole.arena.need else whole
 
     def _candidate(
