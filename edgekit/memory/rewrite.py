@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from edgekit.boards.kernels import KernelLibrary
 from edgekit.errors import InputError
 from edgekit.memory.arena import Arena, ArenaLimit, tflm_arena
 from edgekit.memory.band_choice import BandChoice, with_bands
 from edgekit.memory.fold_pad import fold_pads
-from edgekit.memory.plan_names import Plan
-from edgekit.memory.plans import plan_name, with_plan
+from edgekit.memory.plan_names import PLANS, Plan
+from edgekit.memory.plans import plan_name, plan_stages
 from edgekit.memory.releases import VERIFIED_RELEASE, Abi, TflmRelease
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.offline import with_offsets
@@ -58,15 +60,7 @@ def plan_graph(
     limit:
         What to stay within, with as few more Mult-Adds as possible; without it bands give the least arena.
     """
-    whole = with_plan(graph, "overlap" if plan == "bands" else plan, kernels, abi, release)
-    arena = tflm_arena(whole, kernels, abi, release)
-    found = Planned(whole, plan_name(whole), arena)
-    if plan != "bands" or (limit is not None and limit.holds(arena)):
-        return found
-    cut = with_bands(graph, kernels, abi, release, limit)
-    if cut is None or cut[1].arena >= arena.required:
-        return found
-    return Planned(cut[0], "bands", tflm_arena(cut[0], kernels, abi, release), cut[1])
+    return _up_to(plan, _graph_plans(graph, kernels, abi, release, limit))
 
 
 def plan_model(
@@ -84,8 +78,51 @@ def plan_model(
     InputError
         If edgekit does not understand everything in the file.
     """
-    found = [plan_graph(variant, plan, kernels, abi, release, limit) for variant in variants(graph)]
-    return min(found, key=lambda planned: planned.arena.required)
+    return _up_to(plan, model_plans(graph, kernels, abi, release, limit))
+
+
+def model_plans(
+    graph: Graph,
+    kernels: KernelLibrary,
+    abi: Abi = "arm32",
+    release: TflmRelease = VERIFIED_RELEASE,
+    limit: ArenaLimit | None = None,
+) -> Iterator[Planned]:
+    """Yield what :func:`plan_model` returns for each plan in turn; the same where one brings nothing more.
+
+    Raises
+    ------
+    InputError
+        If edgekit does not understand everything in the file.
+    """
+    found: Planned | None = None
+    each = (_graph_plans(variant, kernels, abi, release, limit) for variant in variants(graph))
+    for stages in zip(*each, strict=True):
+        least = min(stages, key=lambda planned: planned.arena.required)
+        if found is None or least.arena.required < found.arena.required:
+            found = least
+        yield found
+
+
+def _graph_plans(
+    graph: Graph, kernels: KernelLibrary, abi: Abi, release: TflmRelease, limit: ArenaLimit | None
+) -> Iterator[Planned]:
+    """Yield what :func:`plan_graph` returns for each plan in turn."""
+    found: Planned | None = None
+    for _, whole in plan_stages(graph, kernels, abi, release):
+        if found is None or whole is not found.graph:
+            found = Planned(whole, plan_name(whole), tflm_arena(whole, kernels, abi, release))
+        yield found
+    assert found is not None
+    if limit is None or not limit.holds(found.arena):
+        cut = with_bands(graph, kernels, abi, release, limit)
+        if cut is not None and cut[1].arena < found.arena.required:
+            found = Planned(cut[0], "bands", tflm_arena(cut[0], kernels, abi, release), cut[1])
+    yield found
+
+
+def _up_to(plan: Plan, stages: Iterator[Planned]) -> Planned:
+    return next(islice(stages, PLANS.index(plan), None))
 
 
 def variants(graph: Graph) -> tuple[Graph, ...]:

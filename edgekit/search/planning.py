@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from edgekit.errors import InputError, TaskError
 from edgekit.memory.arena import ArenaLimit, abi_of_core, predict_arena, predict_wheel_arena
 from edgekit.memory.plan_names import PLANS, Plan, PlanChoice
 from edgekit.memory.plans import plan_name, plan_problems
-from edgekit.memory.rewrite import Planned, plan_graph, plan_model
+from edgekit.memory.rewrite import Planned, model_plans, plan_graph, plan_model
 from edgekit.search.budget import Budget
 from edgekit.search.figures import DEFAULT_CORE, memory_figures, tflm_figures
 from edgekit.search.inspection import ModelEntry
@@ -109,15 +110,9 @@ def plan_file(
     """
     _check_kernels(kernels)
     core = board.core if board else DEFAULT_CORE
-    entries = []
-    found: Planned | None = None
-    for each in PLANS[: PLANS.index(plan) + 1]:
-        planned = plan_model(graph, each, kernels, abi_of_core(core))
-        if found is None or planned.arena.required < found.arena.required:
-            found = planned
-        entries.append(_figures(each, found, board))
-    assert found is not None
-    content = write_model(found.graph)
+    names = PLANS[: PLANS.index(plan) + 1]
+    plans = [*islice(model_plans(graph, kernels, abi_of_core(core)), len(names))]
+    content = write_model(plans[-1].graph)
     host, compared = compare_on_host(model, content, kernels)
     return PlannedFile(
         PlanRecord(
@@ -126,7 +121,7 @@ def plan_file(
             kernels=kernels,
             plan=plan,
             before=tflm_figures(predict_arena(graph, kernels, core), board),
-            plans=tuple(entries),
+            plans=tuple(_figures(name, planned, board) for name, planned in zip(names, plans, strict=True)),
             host=host,
             outputs_compared=compared,
         ),
@@ -191,15 +186,13 @@ def plan_for_board(
         return model, graph, "greedy"
     limit = ArenaLimit(budget.ram_bytes, board)
     abi = abi_of_core(board.core)
-    found = None
-    for each in PLANS if plan == "auto" else (plan,):
-        found = plan_model(graph, each, kernels, abi, limit=limit)
-        if tflm_figures(found.arena, board).need <= budget.ram_bytes:
-            break
+    if plan == "auto":
+        stages = model_plans(graph, kernels, abi, limit=limit)
+        found = next((planned for planned in stages if limit.holds(planned.arena)), None)
     else:
-        if plan in ("auto", "bands"):
-            found = plan_model(graph, "bands", kernels, abi)
-    assert found is not None
+        found = plan_model(graph, plan, kernels, abi, limit=limit)
+    if found is None or (plan == "bands" and not limit.holds(found.arena)):
+        found = plan_model(graph, "bands", kernels, abi)
     return write_model(found.graph), found.graph, found.plan
 
 

@@ -40,6 +40,17 @@ def document(capsys: pytest.CaptureFixture[str], *args: str | Path, status: int 
     return result
 
 
+@pytest.mark.parametrize("plan", ["greedy", "offline", "overlap", "bands"])
+@pytest.mark.parametrize("name", ["golden/tiny.tflite", None])
+def test_inspect_looks_at_the_very_file_that_plan_writes(
+    name: str | None, plan: str, vww: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Path(__file__).parents[1] / name if name else vww
+    options = (model, "--kernels", "reference")
+    written = document(capsys, "plan", *options, "--plan", plan, "-o", tmp_path / "new.tflite")["written"]
+    assert document(capsys, "inspect", *options, "--with-plan", plan)["model"] == written
+
+
 def test_a_file_with_each_plan_and_its_figures(
     vww: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
