@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgekit.memory.lifetimes import Buffer
-from edgekit.memory.overlap import Leads, least_union, pair_rules
+from edgekit.memory.overlap import Leads, least_union, lowest_offset, pair_rules
 
 MOST_BUFFERS: Final = 14
 """Buffers up to which the search is tried."""
@@ -89,7 +89,9 @@ class ExactSearch:
     def _place(self, offsets: list[int], last: int, arena: int, left: int) -> bool:
         if not left:
             return True
-        lowest = {i: self._lowest(i, offsets, last) for i, offset in enumerate(offsets) if offset < 0}
+        lowest = {
+            i: lowest_offset(self._rules[i], offsets, last) for i, offset in enumerate(offsets) if offset < 0
+        }
         ends = sorted(offset + self._sizes[i] for i, offset in lowest.items())
         if ends[-1] > arena or any(crowd.needs(lowest) > arena for crowd in self._crowds):
             return False
@@ -116,18 +118,6 @@ class ExactSearch:
     def _matters(self, index: int, offsets: Sequence[int]) -> bool:
         """Whether ``index`` is placed and binds one that is not, or is still to be placed itself."""
         return offsets[index] < 0 or any(offsets[rule.other] < 0 for rule in self._rules[index])
-
-    def _lowest(self, index: int, offsets: Sequence[int], start: int) -> int:
-        taken = sorted(
-            (offsets[rule.other] + rule.below, offsets[rule.other] + rule.above)
-            for rule in self._rules[index]
-            if offsets[rule.other] >= 0
-        )
-        for low, high in taken:
-            if start <= low:
-                break
-            start = max(start, high)
-        return start
 
 
 def least_plan(

@@ -139,3 +139,21 @@ def pair_rules(buffers: Sequence[Buffer], leads: Leads) -> tuple[tuple[Rule, ...
                 rules[other].append(Rule(one, -above, -below))
         alive.append(one)
     return tuple(map(tuple, rules))
+
+
+def taken_ranges(rules: Iterable[Rule], offsets: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the open ranges in which a buffer with ``rules`` must not lie, ascending; -1 is what has no offset yet."""
+    return sorted(
+        (offsets[rule.other] + rule.below, offsets[rule.other] + rule.above)
+        for rule in rules
+        if offsets[rule.other] >= 0
+    )
+
+
+def lowest_offset(rules: Iterable[Rule], offsets: Sequence[int], start: int = 0) -> int:
+    """Return the lowest offset from ``start`` on where a buffer with ``rules`` may lie."""
+    for low, high in taken_ranges(rules, offsets):
+        if start <= low:
+            break
+        start = max(start, high)
+    return start

@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from edgekit.memory.lifetimes import ALIGNMENT, Buffer, align, live_bytes
-from edgekit.memory.overlap import Leads, pair_rules
+from edgekit.memory.overlap import Leads, lowest_offset, pair_rules, taken_ranges
 
 _STEPS: Final = 1500
 """Buffers that the search within one arena places before it gives up."""
@@ -106,23 +106,10 @@ class Placement:
         )
         return [tuple(sorted(range(len(buffers)), key=key)) for key in keys]
 
-    def _taken(self, index: int, offsets: _Offsets) -> list[tuple[int, int]]:
-        """Return the open ranges in which ``index`` must not lie, for the buffers that have an offset (not -1)."""
-        return sorted(
-            (offsets[rule.other] + rule.below, offsets[rule.other] + rule.above)
-            for rule in self._rules[index]
-            if offsets[rule.other] >= 0
-        )
-
     def _first_fit(self, order: Sequence[int]) -> _Offsets:
         offsets = [-1] * len(order)
         for index in order:
-            offset = 0
-            for low, high in self._taken(index, offsets):
-                if offset <= low:
-                    break
-                offset = max(offset, high)
-            offsets[index] = offset
+            offsets[index] = lowest_offset(self._rules[index], offsets)
         return offsets
 
     def _vary(self, order: _Order) -> None:
@@ -189,7 +176,7 @@ class Placement:
         found: dict[int, None] = {}
         inner: dict[int, None] = {}
         start = 0
-        for low, high in (*self._taken(index, offsets), (top, top + 1)):
+        for low, high in (*taken_ranges(self._rules[index], offsets), (top, top + 1)):
             end = min(low, top)
             if start <= end:
                 found[start] = found[end] = None
