@@ -158,7 +158,7 @@ def calibrate(record: CalibrationRecord, table: CostTable, cache: int) -> Calibr
 
     per_unit = (table.cycles_per_instruction or 1.0) if record.unit == "instructions" else 1.0
     ops = [op for model in record.models for op in model.ops]
-    ratios = np.array([log(op.amount * per_unit / _expected(op.work, table, cache)) for op in ops])
+    ratios = np.array([log(op.amount * per_unit / table.cycles(op.work, cache)) for op in ops])
     noise = np.array([_SMALL_SD if op.op_class in _SMALL else _OPERATOR_SD for op in ops])
     # Column 0 is what all share, column 1 + i is class i's own.
     design = np.zeros((len(ops), 1 + len(OP_CLASSES)))
@@ -180,11 +180,6 @@ def calibrate(record: CalibrationRecord, table: CostTable, cache: int) -> Calibr
         variance = covariance[0, 0] + covariance[place, place] + 2 * covariance[0, place]
         spreads[op_class] = min(1.0, expm1(_QUANTILE * sqrt(max(variance, 0.0))))
     return Calibration(record.date, record.operators, expm1(_QUANTILE * _NETWORK_SD), factors, spreads)
-
-
-def _expected(work: OpWork, table: CostTable, cache: int) -> float:
-    stream = table.stream * work.steps if cache and work.weights > cache else 0.0
-    return table.ops[work.op_class].cycles(work) + stream
 
 
 def _sd(half_width: float) -> float:

@@ -136,11 +136,7 @@ class Model:
 
     def cycles(self, work: OpWork) -> float:
         """Return the cycles of one operator."""
-        cost = self.table.ops[work.op_class]
-        cycles = cost.cycles(work)
-        if self.cache and work.weights > self.cache:
-            cycles += self.table.stream * work.steps
-        cycles *= self.factor
+        cycles = self.factor * self.table.cycles(work, self.cache)
         return cycles * self.calibration.factors[work.op_class] if self.calibration else cycles
 
     def spread(self, op_class: OpClass) -> float:

@@ -87,6 +87,11 @@ class CostTable:
     cycles_per_instruction: float | None
     ops: Mapping[OpClass, OpCost]
 
+    def cycles(self, work: OpWork, cache: int = 0) -> float:
+        """Return the cycles of ``work`` with weights that are read through a cache of ``cache`` bytes, or directly."""
+        streamed = self.stream * work.steps if cache and work.weights > cache else 0.0
+        return self.ops[work.op_class].cycles(work) + streamed
+
 
 @dataclass(frozen=True, slots=True)
 class BoardFactor:
