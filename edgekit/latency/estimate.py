@@ -124,7 +124,7 @@ class Model:
     below, above:
         Half-widths of the bounds that all operators share.
     calibration:
-        Measurements on the board, if there are any; their half-widths replace ``below`` and ``above``.
+        Measurements on the board, if there are any; they replace what is published of the board.
     """
 
     table: CostTable
@@ -174,11 +174,13 @@ def model_at(
     place = place or Place()
     table = cost_table(kernels, core)
     known = board_factor(kernels, place.board) if place.board else None
-    factor, below, above = (
-        (known.factor, known.below, known.above) if known else (1.0, table.below, table.above)
-    )
     if calibration is not None:
-        below = above = calibration.level
+        # Its factors are to the core's table, as measured on the board: what is published of that is in them.
+        factor, below, above = 1.0, calibration.level, calibration.level
+    elif known is not None:
+        factor, below, above = known.factor, known.below, known.above
+    else:
+        factor, below, above = 1.0, table.below, table.above
     if place.activations in _EXTERNAL:
         factor *= external_factor()
         below, above = (hypot(width, external_spread()) for width in (below, above))

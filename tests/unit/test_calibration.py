@@ -28,7 +28,7 @@ from edgekit.errors import InputError, TaskError
 from edgekit.latency.calibration import CalibrationRecord, MeasuredModel, MeasuredOp, calibrate, measured_ops
 from edgekit.latency.estimate import Place, estimate_instructions, estimate_latency, model_at
 from edgekit.latency.store import DATA_VARIABLE, find, load_all, save
-from edgekit.latency.tables import cost_table
+from edgekit.latency.tables import board_factor, cost_table
 from edgekit.latency.work import OpClass, graph_work
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
@@ -168,6 +168,24 @@ def benched(**changes: Any) -> BenchRecord:
 
 DAY = datetime.date(2026, 11, 28)
 INSTRUCTIONS = LatencyStatistics(unit="instructions", min=1, median=1, p95=1, max=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "kernels"), [("rp2040", "cmsis_nn"), ("esp32s3", "esp_nn_s3"), ("esp32s3", "reference")]
+)
+def test_what_was_measured_takes_the_place_of_what_is_published_of_the_board(
+    name: str, kernels: KernelLibrary
+) -> None:
+    board, cache = get_board(name), get_board(name).flash_region.cache
+    table = cost_table(kernels, board.core)
+    known = board_factor(kernels, name)
+    assert known and abs(known.factor - 1) > 0.05, "otherwise nothing is shown"
+    amounts = [1.4 * table.cycles(work, cache) for work in graph_work(SMALL)]
+    kept = record(amounts, board=name, kernels=kernels, sdk=board.sdk.name)
+    latency = estimate_latency(
+        SMALL, kernels, board.core, board.clock_mhz, Place.on(board), calibrate(kept, table, cache)
+    )
+    assert latency.estimate_ms == pytest.approx(sum(amounts) / board.clock_mhz / 1000, rel=0.02)
 
 
 def test_a_profile_becomes_cycles_of_the_boards_clock() -> None:
