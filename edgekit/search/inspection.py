@@ -134,6 +134,11 @@ class InspectRecord(Document):
         return self.model_copy(update={"problems": (*self.problems, entry), "fits": fits})
 
 
+def model_entry(model: bytes) -> ModelEntry:
+    """Return the entry of a .tflite with the content ``model``."""
+    return ModelEntry(bytes=len(model), sha256=hashlib.sha256(model).hexdigest())
+
+
 def inspect_model(
     model: bytes, graph: Graph, board: BoardProfile | None, kernels: KernelLibrary, budget: Budget | None
 ) -> InspectRecord:
@@ -178,7 +183,7 @@ def inspect_model(
         for op in graph.ops
     )
     return InspectRecord(
-        model=ModelEntry(bytes=len(model), sha256=hashlib.sha256(model).hexdigest()),
+        model=model_entry(model),
         board=board.name if board else None,
         engine=engine,
         kernels=kernels,

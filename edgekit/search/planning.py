@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal
@@ -20,7 +19,7 @@ from edgekit.memory.plans import plan_name, plan_problems
 from edgekit.memory.rewrite import Planned, model_plans, plan_graph, plan_model
 from edgekit.search.budget import Budget
 from edgekit.search.figures import DEFAULT_CORE, memory_figures, tflm_figures
-from edgekit.search.inspection import ModelEntry
+from edgekit.search.inspection import ModelEntry, model_entry
 from edgekit.search.records import ArenaFigures, Candidate, EngineChoice, HostArena
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.macs import graph_mult_adds
@@ -116,7 +115,7 @@ def plan_file(
     host, compared = compare_on_host(model, content, kernels)
     return PlannedFile(
         PlanRecord(
-            model=_entry(model),
+            model=model_entry(model),
             board=board.name if board else None,
             kernels=kernels,
             plan=plan,
@@ -224,11 +223,7 @@ def check_plan(engine: EngineChoice, board: BoardProfile, plan: PlanChoice) -> N
 
 def written(file: PlannedFile) -> PlanRecord:
     """Return the record of ``file`` when it is written."""
-    return file.record.model_copy(update={"written": _entry(file.content)})
-
-
-def _entry(model: bytes) -> ModelEntry:
-    return ModelEntry(bytes=len(model), sha256=hashlib.sha256(model).hexdigest())
+    return file.record.model_copy(update={"written": model_entry(file.content)})
 
 
 def _figures(plan: Plan, planned: Planned, board: BoardProfile | None) -> PlanFigures:
