@@ -27,7 +27,7 @@ from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.search.budget import Budget
 from edgekit.search.code_size import golden_count
-from edgekit.search.figures import PLAN_OF, bindings, latency_figures, memory_figures, stored_calibration
+from edgekit.search.figures import bindings, latency_figures, memory_figures, stored_calibration
 from edgekit.search.planning import with_plan_of
 from edgekit.search.records import (
     AccuracyFigures,
@@ -282,12 +282,12 @@ def _finish(
         graph,
         board,
         chosen.kernels,
+        chosen.plan,
         budget,
         *figures,
         inputs,
         network.labels,
         framework=framework,
-        plan=chosen.plan,
     )
     files[FIT_FILE] = final.to_json()
     return Made(final, files, training)
@@ -307,6 +307,7 @@ def export(
     graph: Graph,
     board: BoardProfile,
     kernels: KernelLibrary,
+    plan: Plan,
     budget: Budget,
     arena: ArenaFigures,
     flash: FlashFigures,
@@ -315,7 +316,6 @@ def export(
     labels: tuple[str, ...] = (),
     model_id: str | None = None,
     framework: Framework | None = None,
-    plan: Plan | None = None,
 ) -> dict[str, bytes | str]:
     """Return the build folder of a finished int8 model: relative path to content.
 
@@ -325,6 +325,8 @@ def export(
         The .tflite, which the host's interpreter must accept, and its graph.
     kernels:
         One of the board's kernel libraries; it says which engine runs the model.
+    plan:
+        What the memory plan is called.
     budget:
         The limits that a built image is held to.
     arena, flash, latency:
@@ -337,8 +339,6 @@ def export(
         What the device calls the model in the text protocol; the beginning of its SHA-256 unless given.
     framework:
         What the project is written for; the board's own unless given.
-    plan:
-        What the memory plan is called; that of the engine unless given.
 
     Raises
     ------
@@ -346,12 +346,11 @@ def export(
         If the engine cannot run the model, or there is no project of ``framework`` for the board.
     """
     golden_inputs, golden_outputs = make_golden(model, inputs, golden_count(graph.input.nbytes))
-    engine = engine_of(kernels)
     spec = ProjectSpec(
         board=board,
-        engine=engine,
+        engine=engine_of(kernels),
         kernels=kernels,
-        plan=plan or PLAN_OF[engine],
+        plan=plan,
         model=model,
         graph=graph,
         arena=ArenaRecord(

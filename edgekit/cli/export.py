@@ -104,12 +104,12 @@ def command(
         graph,
         board,
         chosen,
+        planned,
         budget,
         *figures,
         labels=names,
         model_id=model_id,
         framework=framework,
-        plan=planned,
     )
     write_build(output, files)
     console = stderr_console()

@@ -10,7 +10,7 @@ from typing import Final
 from edgekit.aot.plan import AotPlan, plan_program
 from edgekit.aot.program import Program, lower
 from edgekit.aot.sizes import program_sizes
-from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
+from edgekit.boards.kernels import KernelLibrary, engine_of
 from edgekit.boards.profile import BoardProfile
 from edgekit.latency.calibration import Calibration, calibrate
 from edgekit.latency.estimate import Place, estimate_latency
@@ -18,7 +18,6 @@ from edgekit.latency.store import find
 from edgekit.latency.tables import cost_table
 from edgekit.memory.arena import Arena, predict_arena, release_margin
 from edgekit.memory.greedy import MemoryPlan
-from edgekit.memory.plan_names import Plan
 from edgekit.search.budget import Budget
 from edgekit.search.code_size import aot_code_bytes, code_bytes
 from edgekit.search.records import ArenaFigures, Binding, FlashFigures, LatencyFigures, LimitName
@@ -27,9 +26,6 @@ from edgekit.units import format_ms, format_size
 
 DEFAULT_CORE: Final = "cortex-m4f"
 """The core whose rules apply when no board is named."""
-
-PLAN_OF: Final[dict[Engine, Plan]] = {"tflm": "greedy", "aot": "overlap"}
-"""Which memory plan an engine runs with."""
 
 _Unlock = tuple[LimitName, float, float, Callable[[float], str]]
 
