@@ -162,8 +162,7 @@ def _order(row: RankedBoard) -> tuple[object, ...]:
 
 def _miss(candidate: Candidate) -> tuple[float, ...]:
     """Return by how much a candidate misses the budget: the factor of the worst limit, then how many are broken."""
-    worst = max((binding.need / max(binding.have, 1) for binding in candidate.binding), default=0.0)
-    return worst, float(len(candidate.binding)), candidate.latency_ms.estimate
+    return candidate.overrun, float(len(candidate.binding)), candidate.latency_ms.estimate
 
 
 def _top1(spec: NetworkSpec) -> float:

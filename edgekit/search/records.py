@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Final, Literal, get_args
 
 from pydantic import Field
@@ -99,6 +100,11 @@ class Binding(Part):
     have: float
     unlock: str
 
+    @property
+    def overrun(self) -> float:
+        """How many times what there is it needs; infinite where there is nothing."""
+        return self.need / self.have if self.have else inf
+
 
 class Candidate(Part):
     """One network with the software that runs it, and whether it fits the budget.
@@ -131,6 +137,11 @@ class Candidate(Part):
     def spec(self) -> NetworkSpec:
         """The network."""
         return NetworkSpec(self.arch, self.alpha, self.resolution, self.channels, self.classes)
+
+    @property
+    def overrun(self) -> float:
+        """The overrun of the limit that it breaks by the most; 0 where it breaks none."""
+        return max((binding.overrun for binding in self.binding), default=0.0)
 
 
 class BudgetFigures(Part):

@@ -122,7 +122,7 @@ def next_better(candidates: Iterable[Candidate], chosen: Candidate | None) -> Ca
     lowest = min(c.top1.value for c in above)
     return min(
         (c for c in above if c.top1.value == lowest),
-        key=lambda c: (len(c.binding), max(b.need / b.have for b in c.binding)),
+        key=lambda c: (len(c.binding), c.overrun),
     )
 
 

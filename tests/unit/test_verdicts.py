@@ -68,3 +68,17 @@ def test_strict_holds_the_upper_bound_to_the_limit() -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_answer_does_not_depend_on_the_order_of_candidates(seed: int) -> None:
     assert found(300, seed=seed) == found(300)
+
+
+@pytest.mark.parametrize(("ram", "flash", "latency_ms"), [(0, 0, 0.01), (0, 1 << 20, 1e6), (1 << 20, 0, 1e6)])
+def test_limits_of_nothing_and_under_a_millisecond_are_limits_too(
+    ram: int, flash: int, latency_ms: float
+) -> None:
+    budget = Budget(ram, flash, latency_ms)
+    record = search(BOARD, budget, search_space("paper", "mobilenet_v1", 3, 2))
+    assert record.chosen is None
+    for candidate in record.candidates:
+        assert candidate.overrun == max(binding.overrun for binding in candidate.binding)
+        for binding in candidate.binding:
+            assert binding.have * binding.overrun == pytest.approx(binding.need) or binding.have == 0
+    assert all(row.next is not None for row in record.plans)
