@@ -30,7 +30,8 @@ this board, or on others with its core. ``library``: such timings on other cores
 emulator. ``prior``: nothing was measured; the core's speed is that of its kind.
 """
 
-_EXTERNAL: Final[tuple[RegionKind, ...]] = ("psram", "sdram")
+EXTERNAL_KINDS: Final[tuple[RegionKind, ...]] = ("psram", "sdram")
+"""RAM outside the chip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def model_at(
         factor, below, above = known.factor, known.below, known.above
     else:
         factor, below, above = 1.0, table.below, table.above
-    if place.activations in _EXTERNAL:
+    if place.activations in EXTERNAL_KINDS:
         factor *= external_factor()
         below, above = (hypot(width, external_spread()) for width in (below, above))
     return Model(table, place.cache, factor, below, above, calibration)

@@ -12,6 +12,7 @@ from math import ceil, log2
 from typing import Final
 
 from edgekit.boards.profile import BoardProfile
+from edgekit.latency.estimate import EXTERNAL_KINDS
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.search.budget import Budget
@@ -25,7 +26,6 @@ from edgekit.units import format_size
 COUNT: Final = 3
 """How many of the next larger networks are looked at, and how many boards are named for each."""
 
-_EXTERNAL: Final = ("psram", "sdram")
 _EFFORT: Final[dict[ChangeKind, float]] = {
     "engine": 1,
     "plan": 0.5,
@@ -98,7 +98,7 @@ def next_larger(record: FitRecord) -> tuple[NetworkSpec, ...]:
 
 def in_external_ram(board: BoardProfile) -> BoardProfile | None:
     """Return ``board`` with the arena in its RAM outside the chip; ``None`` if it has none."""
-    external = [region for region in board.memory if region.kind in _EXTERNAL]
+    external = [region for region in board.memory if region.kind in EXTERNAL_KINDS]
     if not external:
         return None
     chosen = max(external, key=lambda region: region.available)
