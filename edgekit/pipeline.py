@@ -141,7 +141,7 @@ def make(record: FitRecord, board: BoardProfile, budget: Budget, work: Work, rep
         graph = with_plan_of(candidate, whole, board, budget)
         if graph is not whole:
             model = write_model(graph)
-        measurements = _measurements(candidate, model, graph, board, budget)
+        measurements = _measurements(candidate, model, graph)
         try:
             measured = _measured(candidate, measurements, graph, board, budget)
         except InputError as error:
@@ -243,13 +243,13 @@ def _measured(
     )
 
 
-def _measurements(
-    candidate: Candidate, model: bytes, graph: Graph, board: BoardProfile, budget: Budget
-) -> Measurements:
+def _measurements(candidate: Candidate, model: bytes, graph: Graph) -> Measurements:
+    tflm = candidate.engine == "tflm"
     host = None
-    if candidate.engine == "tflm" and tflm_available():
+    if tflm and tflm_available():
         host = HostArena(predicted=predict_wheel_arena(graph).total, measured=measure_tflm(model).total)
-    predicted = model_size(with_plan_of(candidate, network_graph(candidate.spec), board, budget))
+    # With TFLite Micro the file is what the image has of the model, so that the search has computed it.
+    predicted = candidate.flash.model if tflm else model_size(network_graph(candidate.spec))
     return Measurements(model_bytes=len(model), predicted_model_bytes=predicted, host_arena=host)
 
 
