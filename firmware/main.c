@@ -2,7 +2,8 @@
 #include "ek_bench.h"
 #include "ek_port.h"
 
-#ifndef ARDUINO  // whose core has a main program of its own, which calls the sketch's setup() and loop()
+// Arduino's core has a main program of its own, which calls the sketch's setup() and loop().
+#if !defined(ARDUINO) || defined(EK_NOT_ARDUINO)
 
 int main(void) {
   ek_port_start();

@@ -30,9 +30,10 @@ extern "C" {
 
 alignas(16) EK_ARENA_SECTION uint8_t ek_arena[EK_MODEL_ARENA_BYTES + EK_ARENA_EXTRA];
 
-#ifndef ARDUINO  // whose library, of an older TFLite Micro, prints to Serial by itself
+// What TFLite Micro says is kept for ek_engine_error(): the line belongs to the protocol. Arduino's library, of an older
+// TFLite Micro, prints to Serial by itself.
+#if !defined(ARDUINO) || defined(EK_NOT_ARDUINO)
 
-// What TFLite Micro says is kept for ek_engine_error(): the line belongs to the protocol.
 void DebugLog(const char *format, va_list arguments) { ek_log_add(format, arguments); }
 
 int DebugVsnprintf(char *buffer, size_t size, const char *format, va_list arguments) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rendering import run
 from sdk_projects import (
     STRICT,
     STUBS,
@@ -72,6 +73,29 @@ def test_a_project_is_configured_and_compiles_for_its_chip(
     assert "-DCMSIS_NN" in resolver
     assert lines(folder, "asked.txt") == ["usb 1", "uart 0", "outputs firmware"]
     compile_all(folder)
+
+
+def defined_symbols(folder: Path, source: str, command: list[str]) -> set[str]:
+    """Return the symbols that a source's object file defines."""
+    output = folder / "object.o"
+    run(*command, "-c", source, "-o", str(output))
+    listed = run("arm-none-eabi-nm", "--defined-only", "--extern-only", str(output)).stdout
+    return {line.split()[-1] for line in listed.splitlines()}
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_main_program_and_the_log_are_there_although_headers_ask_for_arduino(
+    name: str, tflm: Path, tmp_path: Path
+) -> None:
+    folder = write_project(project_spec(name, "tflm"), tmp_path / "project")
+    assert configure(folder, SDK, f"-DPICO_TFLMICRO_PATH={tflm}").returncode == 0
+    commands = compile_commands(folder)
+    for source, wanted in (
+        (str(folder / "src/main.c"), {"main"}),
+        (str(folder / "src/engine/ek_engine_tflm.cc"), {"DebugLog", "DebugVsnprintf"}),
+    ):
+        assert "-DARDUINO" in commands[source]
+        assert wanted <= defined_symbols(tmp_path, source, commands[source])
 
 
 @pytest.mark.parametrize("name", BOARDS)
