@@ -210,7 +210,6 @@ def render_project(spec: ProjectSpec) -> dict[str, bytes | str]:
         application = Application(
             board=spec.board,
             kernels=spec.kernels,
-            arena_bytes=spec.arena_bytes,
             image_bytes=spec.flash.total if spec.flash else None,
             generated=frozenset(files),
         )

@@ -30,7 +30,7 @@ def board(name: str) -> BoardProfile:
 
 
 def rendered(name: str, kernels: KernelLibrary, generated: Collection[str] = GENERATED) -> dict[str, str]:
-    return render_bare_metal(Application(board(name), kernels, 1024, None, frozenset(generated)))
+    return render_bare_metal(Application(board(name), kernels, None, frozenset(generated)))
 
 
 def block(cmake: str, start: str) -> list[str]:

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from edgekit.boards.catalog import get_board
-from edgekit.boards.kernels import Engine, KernelLibrary
+from edgekit.boards.kernels import Engine, KernelLibrary, engine_of
 from edgekit.boards.profile import Framework
 from edgekit.codegen.frameworks import FRAMEWORKS, Application, frameworks_of
 from edgekit.codegen.frameworks import zephyr as zephyr_module
 from edgekit.codegen.frameworks.arduino import ARDUINO_BOARDS, SKETCH, forwarding_headers
 from edgekit.codegen.frameworks.platformio import PLATFORMIO_BOARDS
-from edgekit.codegen.frameworks.zephyr import TFLM_REVISION, ZEPHYR_VERSION, zephyr_target
+from edgekit.codegen.frameworks.zephyr import TFLM_REVISION, ZEPHYR_VERSION
 
 DATA = Path(__file__).parents[1] / "data"
 ZEPHYR = (
@@ -48,10 +48,8 @@ ENGINE_SOURCES = {"aot": "src/engine/ek_engine_aot.c", "tflm": "src/engine/ek_en
 
 def rendered(framework: Framework, name: str, kernels: KernelLibrary | None = None) -> dict[str, str]:
     board = get_board(name)
-    application = Application(board, kernels or board.kernels_of("aot")[0], 1024, None, GENERATED)
-    application = Application(
-        board, application.kernels, 1024, None, GENERATED | {ENGINE_SOURCES[application.engine]}
-    )
+    kernels = kernels or board.kernels_of("aot")[0]
+    application = Application(board, kernels, None, GENERATED | {ENGINE_SOURCES[engine_of(kernels)]})
     return FRAMEWORKS[framework].render(application)
 
 
@@ -141,8 +139,10 @@ def test_overlays_refer_to_what_the_board_has(name: str, tmp_path: Path) -> None
         "_".join(filter(None, (row["board"], row["soc"], row["variant"]))): row
         for row in table("zephyr_boards.csv")
     }
-    overlays = {path: text for path, text in rendered("zephyr", name).items() if path.endswith(".overlay")}
-    assert f"boards/{zephyr_target(name).replace('/', '_')}.overlay" in overlays
+    files = rendered("zephyr", name)
+    overlays = {path: text for path, text in files.items() if path.endswith(".overlay")}
+    (target,) = re.findall(r"set\(BOARD (\S+)\)", files["CMakeLists.txt"])
+    assert f"boards/{target.replace('/', '_')}.overlay" in overlays
     for path, overlay in overlays.items():
         board = boards[Path(path).stem]
         tree = devicetree(board, overlay, tmp_path)

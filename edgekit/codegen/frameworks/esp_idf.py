@@ -35,6 +35,7 @@ _TEMPLATES: Final = (
     "main/idf_component.yml",
     "partitions.csv",
     "sdkconfig.defaults",
+    "sdkconfig.defaults.chip",
 )
 
 
@@ -103,6 +104,7 @@ def render_esp_idf(application: Application) -> dict[str, str]:
     context = {
         "title": board.title,
         "chip": chip,
+        "mcu": board.mcu,
         "clock_mhz": board.clock_mhz,
         "flash_mb": _flash_megabytes(board),
         "psram": psram,
@@ -113,8 +115,10 @@ def render_esp_idf(application: Application) -> dict[str, str]:
         "reference": application.kernels == "reference",
         **_partitions(board, chip, application.image_bytes),
     }
-    names = [*_TEMPLATES, f"sdkconfig.defaults.{chip.target}", *(["sdkconfig.psram"] if psram else [])]
-    return files | {name: render(f"project/esp_idf/{name}.j2", context) for name in names}
+    for name in (*_TEMPLATES, *(["sdkconfig.psram"] if psram else [])):
+        path = name.replace(".chip", f".{chip.target}")
+        files[path] = render(f"project/esp_idf/{name}.j2", context)
+    return files
 
 
 def _dependencies(application: Application) -> list[tuple[str, str]]:

@@ -17,8 +17,6 @@ class Application:
     ----------
     board, kernels:
         What the firmware is for; the kernel library says which engine it has.
-    arena_bytes:
-        Bytes of RAM that the firmware sets aside for the tensor arena.
     image_bytes:
         The predicted size of the image, if there is a prediction.
     generated:
@@ -28,7 +26,6 @@ class Application:
 
     board: BoardProfile
     kernels: KernelLibrary
-    arena_bytes: int
     image_bytes: int | None
     generated: frozenset[str] = field(repr=False)
 

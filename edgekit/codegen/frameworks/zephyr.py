@@ -134,17 +134,6 @@ _BOARDS: Final[Mapping[str, tuple[ZephyrBoard, ...]]] = {
 """By board profile; the first is the board itself, others take the same firmware. From boards/ of Zephyr."""
 
 
-def zephyr_target(board: str) -> str:
-    """Return what ``west build -b`` takes for the profile ``board``.
-
-    Raises
-    ------
-    KeyError
-        If there is no Zephyr project for it.
-    """
-    return _BOARDS[board][0].target
-
-
 def supports(board: BoardProfile, engine: Engine) -> bool:
     """Tell whether Zephyr has ``board``; its projects have both engines."""
     return board.name in _BOARDS and engine in board.engines
