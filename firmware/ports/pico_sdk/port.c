@@ -18,8 +18,9 @@
 #define EK_UART_BAUD 115200
 #endif
 
-// Bytes that have come. The UART itself keeps 32, which is not enough for the time of an inference.
-static uint8_t ring[4096];
+// Bytes that have come. The UART itself keeps 32, which is not enough for the time of an inference. All of it is volatile,
+// so that a byte is taken before its place is free.
+static volatile uint8_t ring[4096];
 static volatile uint32_t written, taken;
 
 static void receive(void) {
@@ -58,8 +59,11 @@ size_t ek_port_read(void *bytes, size_t size) {
 #include "pico/stdio/driver.h"
 #include "pico/stdio_usb.h"
 
-// The driver is called past the SDK's stdio, which would turn LF into CR LF.
-static void open_line(void) { stdio_usb_init(); }
+// The driver is called past the SDK's stdio, which would turn LF into CR LF; what is printed there must not come here.
+static void open_line(void) {
+  stdio_usb_init();
+  stdio_set_driver_enabled(&stdio_usb, false);
+}
 
 // What no host takes within half a second is lost, and all without a host that has the port open.
 void ek_port_write(const void *bytes, size_t size) {

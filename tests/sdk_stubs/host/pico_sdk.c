@@ -68,11 +68,13 @@ bool best_effort_wfe_or_timeout(absolute_time_t timeout_timestamp) {
 }
 
 static bool usb;
+static bool printf_is_heard;  // whether the SDK's printf writes to the line as well
 
 // After half a second in which the host took nothing, nothing is waited for until it takes something again.
 static void usb_out(const char *buf, int len) {
   static uint64_t last_taken;
   if (!usb || len <= 0) terminal_wrong("write before init, or of nothing");
+  if (printf_is_heard) terminal_wrong("printf writes to the line");
   bool heard = time_us_64() < last_taken + 500000 || last_taken == 0;
   if (terminal_write(buf, (size_t)len, heard ? 500 : 0) == (size_t)len) last_taken = time_us_64();
 }
@@ -85,7 +87,15 @@ static int usb_in(char *buf, int len) {
 
 stdio_driver_t stdio_usb = {usb_out, NULL, usb_in};
 
-bool stdio_usb_init(void) { return usb = true; }
+bool stdio_usb_init(void) {
+  usb = true;
+  stdio_set_driver_enabled(&stdio_usb, true);
+  return true;
+}
+
+void stdio_set_driver_enabled(stdio_driver_t *driver, bool enabled) {
+  if (driver == &stdio_usb) printf_is_heard = enabled;
+}
 
 struct uart_inst {
   uint8_t fifo[FIFO];
