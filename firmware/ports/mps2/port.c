@@ -51,7 +51,7 @@ typedef struct {
   volatile uint32_t control, value, reload, interrupt;
 } cmsdk_timer;
 
-#define TIMER ((cmsdk_timer *)0x40000000u)
+#define TIMER ((cmsdk_timer *)EK_TIMER_BASE)
 
 static void start_counter(void) {
   TIMER->reload = UINT32_MAX;
