@@ -14,4 +14,13 @@ static inline uint64_t ek_extend(uint64_t about, uint32_t low, unsigned bits) {
   return value;
 }
 
+// The full value of a counter that started with `*start`, by a clock that is never ahead. Some cores' counters stand still
+// while they sleep: what is more than `slack` behind the clock is put right, and `*start` with it.
+static inline uint64_t ek_follow(uint64_t about, uint32_t counter, uint32_t *start, unsigned bits, uint32_t slack) {
+  uint64_t value = ek_extend(about, counter - *start, bits);
+  if (value + slack >= about) return value;
+  *start -= (uint32_t)(about - value);
+  return about;
+}
+
 #endif  // EDGEKIT_PORTS_EK_EXTEND_H_

@@ -113,6 +113,19 @@ def test_ticks_go_on_over_the_counter_s_wraps(echo: tuple[str, Path]) -> None:
         assert MINUTE + 0.2 <= (jumped[-1] - seen[0]) / hertz <= MINUTE + elapsed
 
 
+def test_ticks_count_the_time_in_which_the_core_slept(echo: tuple[str, Path]) -> None:
+    """The counters of some cores stand still meanwhile, and so do the stubs'."""
+    with running(echo[1]) as device, serial.Serial(device.port, timeout=20) as port:
+        hertz = information(port)[1]
+        before = looks(port)
+        started = time.monotonic()
+        time.sleep(0.5)
+        elapsed = time.monotonic() - started
+        after = looks(port)
+        assert elapsed <= (after[0] - before[-1]) / hertz
+        assert before + after == sorted(before + after)
+
+
 @pytest.mark.parametrize(
     ("board", "framework", "file"),
     [("esp32c3", "esp_idf", "main/idf_component.yml"), ("pico2", "pico_sdk", "pico_sdk_import.cmake")],

@@ -14,6 +14,7 @@
 
 #define RX_BUFFER 4096
 #define IDLE_MS 100
+#define SLACK_US 10  // of the core's counter behind esp_timer, whose step is a microsecond
 
 int main(void);
 
@@ -101,7 +102,7 @@ const ek_port_rate ek_port_tick_rate = {CONFIG_ESP_DEFAULT_CPU_FREQ_MHZ * 100000
 // esp_timer and the core are clocked by one crystal: the time in cycles is the counter's value but for its own delay.
 uint64_t ek_port_ticks(void) {
   uint64_t about = (uint64_t)esp_timer_get_time() * CONFIG_ESP_DEFAULT_CPU_FREQ_MHZ;
-  return ek_extend(about, esp_cpu_get_cycle_count() - counter_start, 32);
+  return ek_follow(about, esp_cpu_get_cycle_count(), &counter_start, 32, SLACK_US * CONFIG_ESP_DEFAULT_CPU_FREQ_MHZ);
 }
 
 void ek_port_start(void) {

@@ -8,6 +8,7 @@
 #include "pico/stdlib.h"
 
 #define IDLE_MS 1
+#define SLACK_US 10  // of the core's counter behind the timer, whose step is a microsecond
 
 #if EK_LINE_UART
 
@@ -129,7 +130,7 @@ static uint64_t cycles_about(void) { return time_us_64() * SYS_CLK_KHZ / 1000; }
 
 uint64_t ek_port_ticks(void) {
   uint64_t about = cycles_about();
-  return ek_extend(about, counter() - counter_start, COUNTER_BITS);
+  return ek_follow(about, counter(), &counter_start, COUNTER_BITS, SLACK_US * (SYS_CLK_KHZ / 1000));
 }
 
 void ek_port_start(void) {

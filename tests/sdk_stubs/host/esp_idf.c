@@ -21,12 +21,14 @@ void app_main(void);
 
 static bool installed, configured, watched;
 
+static uint64_t slept;  // nanoseconds in which all tasks waited, and the cycle counter stood still
+
 static uint64_t now_us(void) { return BOOT_US + terminal_clock() / 1000; }
 
 int64_t esp_timer_get_time(void) { return (int64_t)now_us(); }
 
 esp_cpu_cycle_count_t esp_cpu_get_cycle_count(void) {
-  uint64_t cycles = (BOOT_US * UINT64_C(1000) + terminal_clock()) * CONFIG_ESP_DEFAULT_CPU_FREQ_MHZ / 1000;
+  uint64_t cycles = (BOOT_US * UINT64_C(1000) + terminal_clock() - slept) * CONFIG_ESP_DEFAULT_CPU_FREQ_MHZ / 1000;
   uint32_t start = 0u - WRAPS_IN - BOOT_US * CONFIG_ESP_DEFAULT_CPU_FREQ_MHZ;
   return start + (uint32_t)cycles;
 }
@@ -86,10 +88,17 @@ int uart_write_bytes(uart_port_t uart_num, const void *src, size_t size) {
   return (int)size;  // a wire takes all
 }
 
+static int read_or_wait(void *buf, uint32_t length, TickType_t ticks_to_wait) {
+  uint64_t before = terminal_clock();
+  size_t count = terminal_read(buf, length, MILLISECONDS(ticks_to_wait));
+  if (ticks_to_wait) slept += terminal_clock() - before;
+  return (int)count;
+}
+
 int uart_read_bytes(uart_port_t uart_num, void *buf, uint32_t length, TickType_t ticks_to_wait) {
   if (uart_num != UART_NUM_0 || !installed || !configured) terminal_wrong("read before install");
   if (ticks_to_wait && length != 1) terminal_wrong("the driver would wait for all bytes");
-  return (int)terminal_read(buf, length, MILLISECONDS(ticks_to_wait));
+  return read_or_wait(buf, length, ticks_to_wait);
 }
 
 static size_t tx_buffer;
@@ -103,7 +112,7 @@ esp_err_t usb_serial_jtag_driver_install(usb_serial_jtag_driver_config_t *config
 
 int usb_serial_jtag_read_bytes(void *buf, uint32_t length, uint32_t ticks_to_wait) {
   if (!installed) terminal_wrong("read before install");
-  return (int)terminal_read(buf, length, MILLISECONDS(ticks_to_wait));
+  return read_or_wait(buf, length, ticks_to_wait);
 }
 
 // All or nothing, and nothing of what is larger than the buffer.
