@@ -16,7 +16,7 @@ from edgekit.errors import InputError, TaskError
 from edgekit.files import write_atomic
 from edgekit.flash import ports
 from edgekit.flash.comeback import wait_for_board
-from edgekit.flash.find import check_local, find_port, no_port
+from edgekit.flash.find import Found, check_local, find_port, no_port
 from edgekit.flash.flasher import Job, refuse_wishes
 from edgekit.flash.methods.method import PLACEHOLDER, Method, Order
 from edgekit.flash.ports import PortInfo, is_url
@@ -57,9 +57,7 @@ class DeviceFlasher:
         self._check_wishes(job)
         board = self._board(job)
         self.method.check(job, board)
-        found = find_port(replace(job, ask=None), board)
-        if self.method.port_wanted and found.port is None and not found.others:
-            raise no_port(board, self.method.manual(board))
+        self._find(replace(job, ask=None), board)
 
     def commands(self, job: Job) -> list[str]:
         """Return what would be done; a port that is not known is shown as ``PORT``."""
@@ -72,7 +70,7 @@ class DeviceFlasher:
             job.told.says(
                 f"Each of {names} may be {board.name}: they will be asked, or name one with --port."
             )
-        if port is None and self.method.port_wanted:
+        if port is None and self.method.wants_port(board):
             if not found.others:
                 job.told.says(f"No port of {board.name} is here now; {PLACEHOLDER} stands for it.")
             port = PLACEHOLDER
@@ -87,7 +85,7 @@ class DeviceFlasher:
     def flash(self, job: Job) -> DeviceRecord:
         """Run the tool, wait for the board to come back, check who it is, and write the record."""
         board = self._board(job)
-        found = find_port(job, board).port
+        found = self._find(job, board).port
         order = Order(job, board, found.device if found is not None else None)
         before = ports.list_ports()
         steps = self.method.steps(order)
@@ -123,6 +121,13 @@ class DeviceFlasher:
                 "Leave --method out.",
             )
         return board
+
+    def _find(self, job: Job, board: BoardProfile) -> Found:
+        """Return where the board is; raises ``InputError`` if it is not here and the tool has to be told its port."""
+        found = find_port(job, board)
+        if found.port is None and not found.others and self.method.wants_port(board):
+            raise no_port(board, self.method.manual(board))
+        return found
 
     def _check_wishes(self, job: Job) -> None:
         refuse_wishes(job.wishes, "target", board=f"{job.project.board}, which is no Linux board,")

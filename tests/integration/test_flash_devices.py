@@ -20,7 +20,7 @@ from desk import Desk, boot_drive
 from fake_lines import ToyEngine
 from flash_tools import FakeTools, tools
 from rfc2217_board import FirmwareBoard
-from silicon import engine_with, identity_in, silicon_folder
+from silicon import Images, engine_with, identity_in, silicon_folder
 from test_flash_commands import PICO, PICO2, ZEPHYR, uf2_file
 
 from edgekit.bench.identify import ask_identity
@@ -37,7 +37,8 @@ from edgekit.flash.record import FLASH_FILE
 pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
 __all__ = ["tools"]
 
-STLINK, PICO_ID, PICO2_ID = "0483:374B", "2E8A:000A", "2E8A:0009"
+STLINK, PICO_ID, PICO2_ID, NANO_ID = "0483:374B", "2E8A:000A", "2E8A:0009", "2341:805A"
+NANO: Images = {"firmware.bin": (b"x", None), "firmware.hex": (b":00000001FF\n", None)}
 
 
 @pytest.fixture
@@ -188,6 +189,57 @@ def test_without_a_board_a_tool_that_needs_a_port_does_not_even_build(
     said = refused(capsys, "flash", "--build", folder, words="No port of esp32c3 is here")
     assert "303A:1001" in said and other in said and "hold BOOT" in said
     assert not tools.calls and not (folder / "build.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("framework", "installed"),
+    [("zephyr", ("west", "bossac")), ("arduino", ("bossac",)), ("arduino", ("adafruit-nrfutil",))],
+)
+def test_no_tool_is_told_a_word_in_place_of_a_port_that_is_not_there(
+    framework: str,
+    installed: tuple[str, ...],
+    tiny_model: bytes,
+    tmp_path: Path,
+    desk: Desk,
+    tools: FakeTools,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tools.add(*installed)
+    tools.add_zephyr()
+    folder = silicon_folder(
+        tiny_model, tmp_path / "build", "nano33ble", lambda _: {**ZEPHYR, **NANO}, framework
+    )
+    arguments = ["flash", "--build", folder, *(["--method", "nrfutil"] if "bossac" not in installed else [])]
+    said = refused(capsys, *arguments, words="No port of nano33ble is here")
+    assert "--port" in said and not tools.calls
+    # One that goes away before the tool is run, as during a build.
+    desk.plug("ttyACM0", NANO_ID, "1")
+    desk.later(lambda: None, lambda: desk.unplug("ttyACM0"))
+    refused(capsys, *arguments, words="No port of nano33ble is here")
+    assert not tools.calls
+
+
+@pytest.mark.parametrize("runner", ["pyocd", "bossac"])
+def test_wests_runner_for_a_probe_needs_no_port_and_bossac_takes_the_one_that_is_there(
+    runner: str, tiny_model: bytes, tmp_path: Path, desk: Desk, tools: FakeTools
+) -> None:
+    tools.add("west", runner)
+    tools.add_zephyr()
+    folder = silicon_folder(tiny_model, tmp_path / "build", "nano33ble", lambda _: ZEPHYR, "zephyr")
+
+    def flashed() -> None:
+        if tools.calls:
+            desk.plug("ttyACM5", NANO_ID, "1", engine_with(identity_in(folder)))
+        else:
+            desk.later(flashed)
+
+    if runner == "bossac":
+        port = desk.plug("ttyACM0", NANO_ID, "1", engine_with(identity_in(folder)))
+    else:
+        desk.later(flashed)
+    assert flash(folder) == 0
+    (call,) = tools.calls
+    assert call[5:] == ["--runner", runner, *(["--bossac-port", port] if runner == "bossac" else [])]
 
 
 def test_a_tool_that_fails_is_quoted_and_the_old_record_is_gone(

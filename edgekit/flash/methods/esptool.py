@@ -86,9 +86,12 @@ class Esptool:
     """esptool."""
 
     title = "esptool"
-    port_wanted = True
     urls = True
     bauds = True
+
+    def wants_port(self, board: BoardProfile) -> bool:
+        """Return that it has to be told."""
+        return True
 
     def suits(self, job: Job, board: BoardProfile) -> bool:
         """Return whether it is an ESP32."""
@@ -103,9 +106,7 @@ class Esptool:
         job, tool = order.job, _find_or_newest()
         settings = job.build.flash_settings if job.build is not None else {}
         chip = settings.get("chip") or order.board.mcu.lower().replace("-", "")
-        command = [*tool.command, "--chip", chip]
-        if order.port is not None:
-            command += ["--port", order.port]
+        command = [*tool.command, "--chip", chip, "--port", order.known_port]
         command += ["--baud", str(job.wishes.baud or BAUD)]
         command += ["--before", tool.word(settings.get("before", "default-reset"))]
         command += ["--after", tool.word(settings.get("after", "hard-reset"))]

@@ -37,6 +37,12 @@ class Order:
     board: BoardProfile
     port: str | None
 
+    @property
+    def known_port(self) -> str:
+        """The port, for a tool that wants one: it was looked for."""
+        assert self.port is not None
+        return self.port
+
     def file(self, *kinds: Kind) -> Path:
         """Return the file to flash: the first of ``kinds`` that was built.
 
@@ -70,11 +76,6 @@ class Method(Protocol):
         ...
 
     @property
-    def port_wanted(self) -> bool:
-        """Whether the tool has to be told the serial port."""
-        ...
-
-    @property
     def urls(self) -> bool:
         """Whether the port may be a URL of pyserial's."""
         ...
@@ -82,6 +83,10 @@ class Method(Protocol):
     @property
     def bauds(self) -> bool:
         """Whether the speed of the transfer can be chosen."""
+        ...
+
+    def wants_port(self, board: BoardProfile) -> bool:
+        """Return whether the tool has to be told the serial port of ``board``."""
         ...
 
     def suits(self, job: Job, board: BoardProfile) -> bool:

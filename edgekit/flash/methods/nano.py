@@ -18,7 +18,7 @@ from edgekit.build.tools import TOOLS, missing, need_tool
 from edgekit.errors import TaskError
 from edgekit.flash import ports
 from edgekit.flash.flasher import Job
-from edgekit.flash.methods.method import PLACEHOLDER, Order, not_flashed
+from edgekit.flash.methods.method import Order, not_flashed
 from edgekit.flash.ports import PortInfo
 from edgekit.flash.steps import Run, Step, ToolFailed, Touch
 
@@ -45,9 +45,12 @@ class Bossac:
     """bossac."""
 
     title = "bossac"
-    port_wanted = True
     urls = False
     bauds = False
+
+    def wants_port(self, board: BoardProfile) -> bool:
+        """Return that it has to be told."""
+        return True
 
     def suits(self, job: Job, board: BoardProfile) -> bool:
         """Return whether the board has Arduino's boot loader."""
@@ -59,7 +62,7 @@ class Bossac:
 
     def steps(self, order: Order) -> list[Step]:
         """Return the restart into the boot loader, and the command at the port where that is."""
-        port = order.port or PLACEHOLDER
+        port = order.known_port
         options = ("-U", "-i", "-e", "-w", str(order.file("bin")), "-R")
         return [Touch(port), RunAtBootLoader(_bossac_or_name(), port, options, order.board)]
 
@@ -83,9 +86,12 @@ class Nrfutil:
     """adafruit-nrfutil."""
 
     title = "adafruit-nrfutil"
-    port_wanted = True
     urls = False
     bauds = True
+
+    def wants_port(self, board: BoardProfile) -> bool:
+        """Return that it has to be told."""
+        return True
 
     def suits(self, job: Job, board: BoardProfile) -> bool:
         """Return whether the chip is one of Nordic's with a boot loader on USB."""
@@ -119,7 +125,7 @@ class Nrfutil:
                 )
             )
         baud = str(job.wishes.baud or _DFU_BAUD)
-        command = (_NRFUTIL, "dfu", "serial", "--package", str(package), "--port", order.port or PLACEHOLDER)
+        command = (_NRFUTIL, "dfu", "serial", "--package", str(package), "--port", order.known_port)
         return [*steps, Run((*command, "--baudrate", baud, "--singlebank", "--touch", "1200"))]
 
     def manual(self, board: BoardProfile) -> str:

@@ -49,12 +49,15 @@ class Picotool:
     """picotool, or else the drive."""
 
     title = "picotool"
-    port_wanted = False
     urls = False
     bauds = False
 
     def __init__(self) -> None:
         self._drive = Uf2()
+
+    def wants_port(self, board: BoardProfile) -> bool:
+        """Return that it need not be told: it looks for the board itself."""
+        return False
 
     def suits(self, job: Job, board: BoardProfile) -> bool:
         """Return whether it is an RP2040 or RP2350."""

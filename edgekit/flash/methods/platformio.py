@@ -22,9 +22,12 @@ class Platformio:
     """pio."""
 
     title = "PlatformIO"
-    port_wanted = False
     urls = False
     bauds = False
+
+    def wants_port(self, board: BoardProfile) -> bool:
+        """Return that it need not be told: it looks for the board itself."""
+        return False
 
     def suits(self, job: Job, board: BoardProfile) -> bool:
         """Return whether it is a project of PlatformIO's."""

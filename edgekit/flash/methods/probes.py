@@ -91,9 +91,12 @@ class Probe:
     title: str
     tool: str
     targets: Mapping[str, str | tuple[str, ...]]
-    port_wanted: bool = False
     urls: bool = False
     bauds: bool = False
+
+    def wants_port(self, board: BoardProfile) -> bool:
+        """Return that it need not be told: it looks for the board itself."""
+        return False
 
     def suits(self, job: Job, board: BoardProfile) -> bool:
         """Return whether the name of its target is known."""

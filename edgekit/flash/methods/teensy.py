@@ -25,9 +25,12 @@ class Teensy:
     """teensy_loader_cli."""
 
     title = "teensy_loader_cli"
-    port_wanted = False
     urls = False
     bauds = False
+
+    def wants_port(self, board: BoardProfile) -> bool:
+        """Return that it need not be told: it looks for the board itself."""
+        return False
 
     def suits(self, job: Job, board: BoardProfile) -> bool:
         """Return whether the loader's name for it is known."""

@@ -34,9 +34,12 @@ class Uf2:
     """Copying onto the boot loader's drive."""
 
     title = "Copying a UF2 file"
-    port_wanted = False
     urls = False
     bauds = False
+
+    def wants_port(self, board: BoardProfile) -> bool:
+        """Return that it need not be told: it looks for the board itself."""
+        return False
 
     def suits(self, job: Job, board: BoardProfile) -> bool:
         """Return whether its chip's family is known."""

@@ -18,7 +18,7 @@ from edgekit.build.record import OUT_FOLDER
 from edgekit.build.tools import TOOLS, missing, need_tool
 from edgekit.errors import TaskError
 from edgekit.flash.flasher import Job
-from edgekit.flash.methods.method import PLACEHOLDER, Order, not_flashed
+from edgekit.flash.methods.method import Order, not_flashed
 from edgekit.flash.steps import Run, ToolFailed
 
 _ST: Final = ("stm32cubeprogrammer", "openocd")
@@ -55,9 +55,12 @@ class West:
     """west flash."""
 
     title = "west flash"
-    port_wanted = False
     urls = False
     bauds = False
+
+    def wants_port(self, board: BoardProfile) -> bool:
+        """Return whether the runner that is taken has to be told the port: the others look for the board themselves."""
+        return self._runner(board, needed=False) == "bossac"
 
     def suits(self, job: Job, board: BoardProfile) -> bool:
         """Return whether it is a project of Zephyr's."""
@@ -79,7 +82,7 @@ class West:
         if runner is not None:
             command += ["--runner", runner]
         if runner == "bossac":
-            command += ["--bossac-port", order.port or PLACEHOLDER]
+            command += ["--bossac-port", order.known_port]
         return [Run(tuple(command), environment=_environment(order.job.folder))]
 
     def manual(self, board: BoardProfile) -> str:
