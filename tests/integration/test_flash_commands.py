@@ -375,6 +375,27 @@ def test_west_is_told_where_zephyr_is_when_the_environment_does_not_say(
     assert shlex.split(capsys.readouterr().out)[:3] == [f"ZEPHYR_BASE={base}", "west", "flash"]
 
 
+def test_west_is_told_of_a_linked_zephyr_by_its_link_as_for_the_build(
+    make: Callable[..., Path],
+    tools: FakeTools,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """West looks for the workspace in the folders that Zephyr is said to lie in; a link may be the only way there."""
+    tools.add("west", "openocd")
+    base = tools.add_zephyr()
+    (tmp_path / "workspace").mkdir()
+    link = tmp_path / "workspace" / "zephyr"
+    link.symlink_to(base)
+    folder = make("nucleo-l4r5zi", ZEPHYR, "zephyr")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZEPHYR_BASE", "workspace/zephyr")
+    capsys.readouterr()
+    assert run(["flash", "--build", str(folder), "--dry-run"]) == 0
+    assert shlex.split(capsys.readouterr().out)[0] == f"ZEPHYR_BASE={link}"
+
+
 @pytest.mark.parametrize(
     ("board", "framework", "tool"),
     [("esp32c3", None, "esptool"), ("nano33ble", "arduino", "bossac"), ("nucleo-l4r5zi", "zephyr", "west")],

@@ -39,6 +39,12 @@ def find_zephyr(folder: Path | None = None) -> Path | None:
     return next((path for path in places if (path / "VERSION").is_file()), None)
 
 
+def west_environment(base: Path) -> dict[str, str]:
+    """Return what west is told so that it works with the Zephyr in ``base`` from any folder."""
+    # Not resolved: west finds the workspace by the folders that this one is said to lie in.
+    return {BASE_VARIABLE: str(base.absolute())}
+
+
 def zephyr_version(base: Path) -> str:
     """Return the version of the Zephyr in ``base``; empty if it does not say."""
     try:
@@ -96,8 +102,7 @@ class Zephyr:
         return Plan(
             commands=(tuple(build),),
             tools={"west": west.version, "zephyr": version, **_toolchain()},
-            # Not resolved: west finds the workspace by the folders that this one is said to lie in.
-            environment={BASE_VARIABLE: str(base.absolute())},
+            environment=west_environment(base),
         )
 
     def products(self, request: Request) -> Products:

@@ -119,12 +119,11 @@ class West:
 
 def _environment(folder: Path) -> dict[str, str]:
     """Return what west has to be told so that it finds Zephyr from any folder; nothing if it is told already."""
-    from edgekit.build.drivers.zephyr import BASE_VARIABLE, find_zephyr
+    from edgekit.build.drivers.zephyr import find_zephyr, west_environment
 
     base = find_zephyr(folder)
-    if base is None or os.environ.get(BASE_VARIABLE) == str(base):
-        return {}
-    return {BASE_VARIABLE: str(base.resolve())}
+    variables = west_environment(base) if base is not None else {}
+    return {name: value for name, value in variables.items() if os.environ.get(name) != value}
 
 
 def _tools(board: BoardProfile) -> str:
