@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from edgekit.boards.profile import BoardProfile
 from edgekit.doctor.finding import Finding, note, ok, warning
-from edgekit.doctor.system import System, usb_devices
+from edgekit.doctor.system import System, is_file, is_usb_id_of, usb_devices
 
 BOOT_LOADERS: Final = {
     "2E8A:0003": "BOOTSEL mode: its drive RPI-RP2 waits for a UF2 file",
@@ -18,7 +18,8 @@ BOOT_LOADERS: Final = {
 }
 """USB ids that a board has only while its boot loader runs; from the profiles in boards/."""
 
-_UF2_MARK: Final = "INFO_UF2.TXT"
+INFO_FILE: Final = "INFO_UF2.TXT"
+"""On the drive of every UF2 boot loader; says which board it is."""
 # A request to synchronize: docs.espressif.com, esptool, serial protocol. 0x08 is its command, and 36 bytes follow.
 _SYNC: Final = b"\xc0\x00\x08\x24\x00\x00\x00\x00\x00\x07\x07\x12\x20" + 32 * b"\x55" + b"\xc0"
 _SYNCED: Final = b"\xc0\x01\x08"
@@ -41,7 +42,7 @@ def check_boot_loaders(system: System, board: BoardProfile | None = None) -> lis
     findings = []
     for device in usb_devices(system):
         mode = BOOT_LOADERS.get(device.usb_id)
-        if mode is None or (board is not None and not device.is_one_of(board.usb_ids)):
+        if mode is None or (board is not None and not is_usb_id_of(device.usb_id, board)):
             continue
         findings.append(
             note(
@@ -52,17 +53,14 @@ def check_boot_loaders(system: System, board: BoardProfile | None = None) -> lis
             )
         )
     return findings + [
-        note("boot.drive", f"There is a drive that takes UF2 files, {place}.", _UF2_MARK)
+        note("boot.drive", f"There is a drive that takes UF2 files, {place}.", INFO_FILE)
         for place in uf2_drives(system)
     ]
 
 
 def uf2_drives(system: System) -> list[str]:
     """Return where drives are mounted that a boot loader makes for UF2 files."""
-    places = [line.split()[1] for line in system.text("/proc/mounts").splitlines() if len(line.split()) > 1]
-    # Spaces and the like are octal there: man 5 fstab.
-    decoded = [place.encode().decode("unicode_escape") for place in places]
-    return [place for place in decoded if (system.path(place) / _UF2_MARK).is_file()]
+    return [place for place in system.drives() if is_file(system.path(place) / INFO_FILE)]
 
 
 def check_rom_loader(line: Line, port: str) -> Finding:

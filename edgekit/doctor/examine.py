@@ -25,6 +25,8 @@ from edgekit.documents import Document
 from edgekit.errors import InputError
 
 _BAUD = 115_200
+_ESPRESSIF = "303A:"
+"""Vendor of ESP32s with USB on the chip."""
 
 
 class DoctorRecord(Document):
@@ -116,7 +118,7 @@ def _ports(system: System, port: str | None) -> list[Finding]:
 def _asked(system: System, port: str, board: BoardProfile | None) -> list[Finding]:
     """Return what a chip at the port says of its boot mode; only ESP32s can be asked, and nothing else is opened."""
     device = usb_device_of(system, port)
-    may_be_one = device is not None and (device.usb_id in BRIDGES or device.is_one_of(("303A:*",)))
+    may_be_one = device is not None and (device.usb_id in BRIDGES or device.usb_id.startswith(_ESPRESSIF))
     is_one = board.flash_method == "esptool" if board is not None else may_be_one
     if not is_one:
         return []

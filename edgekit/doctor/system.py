@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from edgekit.boards.profile import BoardProfile
+
 _RULES: Final = ("usr/lib/udev/rules.d", "lib/udev/rules.d", "run/udev/rules.d", "etc/udev/rules.d")
 """Where udev reads its rules, a later folder before an earlier one: man 7 udev."""
+_FAT: Final = (b"vfat", b"msdos", b"fuseblk")
+_ESCAPED: Final = re.compile(rb"\\([0-7]{3})")
+"""A byte of a path in the table of mounts that would be taken for something else there: man 5 fstab."""
 
 
 def _groups() -> frozenset[int]:
@@ -110,6 +116,27 @@ class System:
                 targets.append(os.readlink(entry))
         return targets
 
+    def drives(self) -> Iterator[str]:
+        """Yield where FAT drives are mounted, as those of UF2 boot loaders are."""
+        if self.platform == "darwin":
+            yield from (f"/Volumes/{folder.name}" for folder in _folders(self.path("/Volumes")))
+        elif self.platform == "win32":
+            yield from (f"{letter}:\\" for letter in "DEFGHIJKLMNOPQRSTUVWXYZ")
+        else:
+            yield from self._mounts()
+
+    def _mounts(self) -> Iterator[str]:
+        try:
+            table = self.path("/proc/mounts").read_bytes()
+        except OSError:
+            return
+        # Only these bytes are between fields and lines; of characters there are many blanks.
+        for line in table.split(b"\n"):
+            fields = line.split(b" ")
+            if len(fields) > 2 and fields[2] in _FAT:
+                place = _ESCAPED.sub(lambda code: bytes([int(code[1], 8) & 0xFF]), fields[1])
+                yield place.decode(errors="replace")
+
     def rules(self) -> dict[str, str]:
         """Return the udev rules that apply: file name to text; one in ``/etc`` replaces its namesake elsewhere."""
         found: dict[str, str] = {}
@@ -152,9 +179,10 @@ class UsbDevice:
         """Id and name, for people."""
         return f"{self.usb_id} {self.product}".strip()
 
-    def is_one_of(self, usb_ids: Sequence[str]) -> bool:
-        """Return whether its id is among ``usb_ids``, where ``VID:*`` stands for all of a vendor's."""
-        return self.usb_id in usb_ids or f"{self.usb_id.partition(':')[0]}:*" in usb_ids
+
+def is_usb_id_of(usb_id: str, board: BoardProfile) -> bool:
+    """Return whether ``board`` or its probe may have ``usb_id``, by its profile: ``VID:*`` is all of a vendor's."""
+    return usb_id in board.usb_ids or f"{usb_id.partition(':')[0]}:*" in board.usb_ids
 
 
 def usb_devices(system: System) -> list[UsbDevice]:
@@ -210,3 +238,11 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file that can be looked at: a folder that may not be entered has none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from edgekit.boards.profile import BoardProfile
+from edgekit.doctor.system import is_usb_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class PortInfo:
 
     def may_be(self, board: BoardProfile) -> bool:
         """Return whether its USB ids are those of ``board``."""
-        return self.usb_id is not None and any(fnmatchcase(self.usb_id, known) for known in board.usb_ids)
+        return self.usb_id is not None and is_usb_id_of(self.usb_id, board)
 
     def same_device(self, other: PortInfo) -> bool:
         """Return whether it is the device that ``other`` was: by its serial number, else by where it is plugged in."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from edgekit.boards.profile import BoardProfile
 from edgekit.doctor.boot import BOOT_LOADERS
-from edgekit.doctor.system import System, usb_devices
+from edgekit.doctor.system import System, is_usb_id_of, usb_devices
 from edgekit.documents import Document, Part
 from edgekit.errors import EdgekitError
 from edgekit.flash import ports, uf2
@@ -95,7 +95,7 @@ def survey(boards: Sequence[BoardProfile], ask: Ask | None = None) -> Connected:
 def _on_usb(boards: Sequence[BoardProfile]) -> Iterator[BootLoader]:
     for device in usb_devices(System()):
         if (what := BOOT_LOADERS.get(device.usb_id)) is not None:
-            names = tuple(board.name for board in boards if device.is_one_of(board.usb_ids))
+            names = tuple(board.name for board in boards if is_usb_id_of(device.usb_id, board))
             yield BootLoader(usb_id=device.usb_id, drive=None, what=what, boards=names)
 
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 import struct
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edgekit.doctor.boot import INFO_FILE
 from edgekit.doctor.system import System, usb_devices
 from edgekit.errors import InputError
 
-INFO_FILE: Final = "INFO_UF2.TXT"
-"""On the drive of every UF2 boot loader; says which board it is."""
 FAMILIES: Final[Mapping[int, str]] = {0xE48BFF56: "RP2040", 0xE48BFF59: "RP2350", 0xE48BFF5A: "RP2350"}
 """Family to chip (raspberrypi/pico-sdk, src/common/boot_uf2_headers): RP2040, RP2350 with Arm cores, with RISC-V."""
 _USB_IDS: Final[Mapping[str, str]] = {"2E8A:0003": "RP2040", "2E8A:000F": "RP2350"}
@@ -30,7 +28,6 @@ _HEADER: Final = struct.Struct("<8I")
 _MAGIC: Final = (0x0A324655, 0x9E5D5157)
 _END: Final = struct.pack("<I", 0x0AB16F30)
 _FAMILY_FLAG: Final = 0x2000
-_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 _BOARD_ID: Final = re.compile(r"^Board-ID:\s*(\S+)", re.MULTILINE)
 _BOARDS: Final[Mapping[str, str]] = {"RPI-RP2": "RP2040", "RP2350": "RP2350"}
 
@@ -86,23 +83,5 @@ def on_usb(chip: str) -> bool:
 
 
 def mount_points() -> Iterator[Path]:
-    """Yield where FAT drives are mounted, as those of UF2 boot loaders are."""
-    if sys.platform == "darwin":
-        volumes = Path("/Volumes")
-        yield from sorted(volumes.iterdir()) if volumes.is_dir() else ()
-    elif sys.platform == "win32":
-        yield from (Path(f"{letter}:\\") for letter in "DEFGHIJKLMNOPQRSTUVWXYZ")
-    else:
-        yield from linux_mounts(Path("/proc/self/mounts"))
-
-
-def linux_mounts(table: Path) -> Iterator[Path]:
-    """Yield where the table of mounts has FAT drives."""
-    try:
-        lines = table.read_text(errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        fields = line.split()
-        if len(fields) > 2 and fields[2] in ("vfat", "msdos", "fuseblk"):
-            yield Path(_ESCAPED.sub(lambda code: chr(int(code[1], 8)), fields[1]))
+    """Yield where FAT drives are mounted."""
+    yield from map(Path, System().drives())

@@ -21,7 +21,7 @@ from edgekit.boards.catalog import get_board
 from edgekit.cli.main import run
 from edgekit.doctor.boot import check_boot_loaders, uf2_drives
 from edgekit.doctor.examine import examine
-from edgekit.doctor.system import System, usb_devices
+from edgekit.doctor.system import System, is_usb_id_of, usb_devices
 from edgekit.doctor.toolchains import FLASHERS, check_toolchains
 from edgekit.doctor.udev import check_raw_usb
 
@@ -103,9 +103,40 @@ def test_boot_loaders_are_seen_at_the_usb_and_by_their_drive(tmp_path: Path) -> 
     found = check_boot_loaders(fake.system)
     assert [f.check for f in found] == ["boot.mode", "boot.mode", "boot.drive"]
     assert "BOOTSEL" in found[0].what and "HalfKay" in found[1].what
-    assert [d.is_one_of(["2E8A:*"]) for d in usb_devices(fake.system)] == [True, False]
+    pico, teensy = (device.usb_id for device in usb_devices(fake.system))
+    any_pico = get_board("rp2040").model_copy(update={"usb_ids": ("2E8A:*",)})
+    assert is_usb_id_of(pico, any_pico) and not is_usb_id_of(teensy, any_pico)
     only = check_boot_loaders(fake.system, get_board("teensy41"))
     assert "HalfKay" in only[0].what and len(only) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("RPI RP2", b"RPI\\040RP2"),
+        ("Zo\u00eb", "Zo\u00eb".encode()),
+        ("Zo\u00eb", b"Zo\\303\\253"),
+        ("a\\b#\tc", b"a\\134b\\043\\011c"),
+        ("RPI\u00a0RP2\u2028x", "RPI\u00a0RP2\u2028x".encode()),
+    ],
+)
+def test_drives_are_found_whatever_their_folders_are_called(
+    name: str, written: bytes, tmp_path: Path
+) -> None:
+    fake = FakeSystem(tmp_path)
+    drive = tmp_path / "media" / name
+    drive.mkdir(parents=True)
+    (drive / "INFO_UF2.TXT").touch()
+    line = b"/dev/sdb1 /media/%s vfat rw,nosuid 0 0\n" % written
+    (tmp_path / "proc/mounts").write_bytes(b"proc /proc proc rw 0 0\n/dev/sda1 / ext4 rw 0 0\n" + line)
+    assert uf2_drives(fake.system) == [f"/media/{name}"]
+
+
+def test_the_drives_of_other_systems_are_where_they_mount_them(tmp_path: Path) -> None:
+    assert list(System(tmp_path, platform="linux").drives()) == []
+    (tmp_path / "Volumes/RPI-RP2").mkdir(parents=True)
+    assert list(System(tmp_path, platform="darwin").drives()) == ["/Volumes/RPI-RP2"]
+    assert "E:\\" in System(tmp_path, platform="win32").drives()
 
 
 def test_a_raw_usb_device_that_may_not_be_opened_has_a_rule_for_its_fix(tmp_path: Path) -> None:

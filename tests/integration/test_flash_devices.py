@@ -516,17 +516,6 @@ def test_damaged_uf2_files_are_refused(spoil: str, tmp_path: Path) -> None:
     assert uf2.chip_of(path) == "RP2350"
 
 
-def test_mounted_drives_are_found_with_blanks_in_their_names(tmp_path: Path) -> None:
-    drive = boot_drive(tmp_path / "a b" / "RP2350", "RP2350")
-    table = tmp_path / "mounts"
-    escaped = str(drive).replace(" ", "\\040")
-    table.write_text(
-        f"/dev/sda1 / ext4 rw 0 0\nproc /proc proc rw 0 0\n/dev/sdb1 {escaped} vfat rw,nosuid 0 0\n"
-    )
-    assert list(uf2.linux_mounts(table)) == [drive]
-    assert list(uf2.linux_mounts(tmp_path / "none")) == []
-
-
 SLOW = """#!/bin/sh
 echo started > {mark}
 exec sleep 60

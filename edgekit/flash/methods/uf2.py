@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from edgekit.boards.profile import BoardProfile
+from edgekit.doctor.boot import INFO_FILE
 from edgekit.errors import InputError, TaskError
 from edgekit.flash import uf2
 from edgekit.flash.flasher import Job
@@ -116,7 +117,7 @@ class Copy:
                     sent = min(start + _CHUNK, len(content))
                 os.fsync(target.fileno())
         except OSError as error:
-            if sent == len(content) and error.errno in _GONE and not (drive / uf2.INFO_FILE).exists():
+            if sent == len(content) and error.errno in _GONE and not (drive / INFO_FILE).exists():
                 return
             raise TaskError(
                 f"{self.file.name} could not be copied to {drive}: {error.strerror or error}.",
