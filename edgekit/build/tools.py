@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -35,6 +36,8 @@ class ToolInfo:
         The arguments that make it tell its version; empty for a program that cannot.
     sdk:
         Whether it is no program but a folder.
+    variable:
+        The environment variable that names this folder, where there is one.
     """
 
     name: str
@@ -44,6 +47,17 @@ class ToolInfo:
     minimum: str = ""
     version: tuple[str, ...] = ("--version",)
     sdk: bool = False
+    variable: str = ""
+
+    @property
+    def named(self) -> str:
+        """Where the environment says that it is; empty if it does not."""
+        return os.environ.get(self.variable, "") if self.variable else ""
+
+    @property
+    def misnamed(self) -> str:
+        """That it is not where the environment says, as a sentence; empty if the environment does not say."""
+        return f"${self.variable} is {self.named}, and there it is not." if self.named else ""
 
     @property
     def hint(self) -> str:
@@ -73,6 +87,7 @@ TOOLS: Final[Mapping[str, ToolInfo]] = {
             "Install it: `git clone --recursive https://github.com/espressif/esp-idf ~/esp/esp-idf`,"
             " then `~/esp/esp-idf/install.sh`; or `eim install`.",
             "https://docs.espressif.com/projects/esp-idf/en/stable/get-started/",
+            variable="IDF_PATH",
         ),
         ToolInfo(
             "Pico SDK",
@@ -82,6 +97,7 @@ TOOLS: Final[Mapping[str, ToolInfo]] = {
             "https://github.com/raspberrypi/pico-sdk",
             "2.0",
             sdk=True,
+            variable="PICO_SDK_PATH",
         ),
         ToolInfo(
             "Zephyr",
@@ -91,6 +107,7 @@ TOOLS: Final[Mapping[str, ToolInfo]] = {
             "https://docs.zephyrproject.org/latest/develop/getting_started/",
             "4.0",
             sdk=True,
+            variable="ZEPHYR_BASE",
         ),
         ToolInfo(
             "Zephyr SDK",
@@ -98,6 +115,7 @@ TOOLS: Final[Mapping[str, ToolInfo]] = {
             "Install it: `west sdk install` in the workspace; or set $ZEPHYR_TOOLCHAIN_VARIANT for another compiler.",
             "https://docs.zephyrproject.org/latest/develop/toolchains/zephyr_sdk.html",
             sdk=True,
+            variable="ZEPHYR_SDK_INSTALL_DIR",
         ),
         ToolInfo(
             "west",
@@ -236,7 +254,21 @@ def missing(info: ToolInfo) -> TaskError:
     names = " or ".join(info.programs)
     program = names if names.lower() == info.name.lower() else f"{info.name} ({names})"
     what = info.name if info.sdk else program
-    return TaskError(f"{what} is needed, and is not installed or not found.", info.hint)
+    details = [info.misnamed] if info.misnamed else []
+    return TaskError(f"{what} is needed, and is not installed or not found.", info.hint, details)
+
+
+def in_home(place: str) -> Path:
+    """Return the folder ``place``, whose ``~`` is the home folder where there is one."""
+    return Path(os.path.expanduser(place))
+
+
+def has_file(folder: Path, name: str) -> bool:
+    """Return whether the file ``name`` is in ``folder``; what may not be looked at has none."""
+    try:
+        return (folder / name).is_file()
+    except OSError:
+        return False
 
 
 def tool_version(path: Path, info: ToolInfo) -> str:

@@ -9,7 +9,8 @@ import serial
 from pydantic import Field
 
 from edgekit import __version__
-from edgekit.boards.profile import BoardProfile, Framework
+from edgekit.boards.profile import BoardProfile
+from edgekit.build.drivers import Request
 from edgekit.build.record import last_build, load_build
 from edgekit.codegen.record import load_project
 from edgekit.doctor.boot import check_boot_loaders, check_rom_loader
@@ -73,8 +74,8 @@ def examine(
         If ``folder`` is no build folder.
     """
     computer = system or System()
-    framework: Framework | None = load_project(folder).framework if folder is not None else None
-    findings = check_toolchains(board, framework)
+    request = Request(folder, load_project(folder)) if folder is not None else None
+    findings = check_toolchains(board, request)
     findings += check_raw_usb(computer, board)
     findings += _ports(computer, port)
     findings += check_boot_loaders(computer, board)

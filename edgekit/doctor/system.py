@@ -238,11 +238,3 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def is_file(path: Path) -> bool:
-    """Return whether there is a file that can be looked at: a folder that may not be entered has none."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False

@@ -8,9 +8,17 @@ from typing import Final
 
 from edgekit.boards.cores import COMPILERS, CORES
 from edgekit.boards.profile import BoardProfile, Framework
+from edgekit.build.drivers import Request
 from edgekit.build.drivers.esp_idf import IDF_MINIMUM, find_idf, needed_idf
-from edgekit.build.drivers.pico_sdk import find_pico_sdk, has_usb, pico_sdk_version
-from edgekit.build.drivers.zephyr import find_zephyr, find_zephyr_sdk, other_toolchain, zephyr_version
+from edgekit.build.drivers.pico_sdk import find_pico_compiler, find_pico_sdk, has_usb, pico_sdk_version
+from edgekit.build.drivers.zephyr import (
+    find_zephyr,
+    find_zephyr_sdk,
+    other_toolchain,
+    pinned_zephyr,
+    zephyr_sdk_version,
+    zephyr_version,
+)
 from edgekit.build.process import version_line
 from edgekit.build.toolchain import find_gcc
 from edgekit.build.tools import TOOLS, need_tool, older
@@ -38,8 +46,8 @@ _OWN_FLASHER: Final[tuple[Framework, ...]] = ("zephyr", "platformio")
 _FRAMEWORKS: Final[tuple[Framework, ...]] = ("esp_idf", "pico_sdk", "zephyr", "platformio", "arduino")
 
 
-def check_toolchains(board: BoardProfile | None, framework: Framework | None = None) -> list[Finding]:
-    """Return the findings on the tools for a board and the framework of its project.
+def check_toolchains(board: BoardProfile | None, request: Request | None = None) -> list[Finding]:
+    """Return the findings on the tools for a board and its project.
 
     Without a board, what is there of every framework: nothing is wrong with what nobody needs.
 
@@ -47,14 +55,14 @@ def check_toolchains(board: BoardProfile | None, framework: Framework | None = N
     ----------
     board:
         The board, or ``None``.
-    framework:
-        What its project is written for; the board's own unless given.
+    request:
+        Its project, which says for which framework and engine it is; the board's own framework unless given.
     """
     if board is None:
-        return [_as_note(finding) for name in _FRAMEWORKS for finding in _CHECKS[name](None)]
-    name = framework or board.sdk.framework
+        return [_as_note(finding) for name in _FRAMEWORKS for finding in _CHECKS[name](None, None)]
+    name = request.project.framework if request is not None else board.sdk.framework
     check = _CHECKS.get(name)
-    findings = check(board) if check is not None else []
+    findings = check(board, request) if check is not None else []
     flasher = None if name in _OWN_FLASHER else FLASHERS.get(board.flash_method)
     if flasher is not None and not any(finding.check == f"tool.{flasher}" for finding in findings):
         findings.append(_flasher(flasher, board))
@@ -93,15 +101,12 @@ def _sdk(name: str, path: Path | None, version: str, minimum: str = "") -> Findi
     info = TOOLS[name]
     least = minimum or info.minimum
     if path is None:
-        return problem(f"tool.{name}", f"{info.name} is not there.", "not in the usual places", info.hint)
+        where = info.misnamed or "not in the usual places"
+        return problem(f"tool.{name}", f"{info.name} is not there.", where, info.hint)
     if least and older(version, least):
         what = f"{info.name} {version} is too old: {least} or later is needed."
         return problem(f"tool.{name}", what, str(path), info.hint)
     return ok(f"tool.{name}", f"{info.name} {version}".strip() + " is there.", str(path))
-
-
-def _compiler(*, cxx: bool = False) -> Finding:
-    return _found(lambda: find_gcc(COMPILERS["arm"], "Arm", cxx=cxx), COMPILERS["arm"].program)
 
 
 def _found(find: Callable[[], Path], name: str) -> Finding:
@@ -113,29 +118,32 @@ def _found(find: Callable[[], Path], name: str) -> Finding:
         return problem(check, error.message, "not on the path", error.hint)
 
 
-def _bare_metal(board: BoardProfile | None) -> list[Finding]:
+def _bare_metal(board: BoardProfile | None, request: Request | None) -> list[Finding]:
     core = CORES.get(board.core) if board is not None else None
-    compiler = core.compiler if core is not None else COMPILERS["arm"]
-    return [
+    compiler, target = (core.compiler, core.name) if core is not None else (COMPILERS["arm"], "Arm")
+    findings = [
         check_tool("cmake"),
         check_tool("ninja"),
-        _found(lambda: find_gcc(compiler, board.core if board is not None else "Arm"), compiler.program),
+        _found(lambda: find_gcc(compiler, target), compiler.program),
     ]
+    if request is not None and request.project.engine == "tflm":
+        findings.append(_found(lambda: find_gcc(compiler, target, cxx=True), compiler.cxx))
+    return findings
 
 
-def _esp_idf(board: BoardProfile | None) -> list[Finding]:
+def _esp_idf(board: BoardProfile | None, _: Request | None) -> list[Finding]:
     idf = find_idf()
     minimum = needed_idf(board.sdk.name) if board is not None else IDF_MINIMUM
     return [_sdk("idf.py", idf.path if idf else None, idf.version if idf else "", minimum)]
 
 
-def _pico_sdk(_: BoardProfile | None) -> list[Finding]:
+def _pico_sdk(_: BoardProfile | None, __: Request | None) -> list[Finding]:
     sdk = find_pico_sdk()
     findings = [
         _sdk("pico-sdk", sdk, pico_sdk_version(sdk) if sdk else ""),
         check_tool("cmake"),
         check_tool("ninja"),
-        _compiler(cxx=True),
+        _found(find_pico_compiler, COMPILERS["arm"].cxx),
     ]
     if sdk is not None and not has_usb(sdk):
         findings.append(
@@ -149,9 +157,11 @@ def _pico_sdk(_: BoardProfile | None) -> list[Finding]:
     return findings
 
 
-def _zephyr(_: BoardProfile | None) -> list[Finding]:
-    base = find_zephyr()
-    findings = [check_tool("west"), _sdk("zephyr", base, zephyr_version(base) if base else "")]
+def _zephyr(_: BoardProfile | None, request: Request | None) -> list[Finding]:
+    folder = request.folder if request is not None else None
+    base = find_zephyr(folder)
+    minimum = pinned_zephyr(folder) if folder is not None else ""
+    findings = [check_tool("west"), _sdk("zephyr", base, zephyr_version(base) if base else "", minimum)]
     variant = other_toolchain()
     if variant:
         return [
@@ -159,15 +169,14 @@ def _zephyr(_: BoardProfile | None) -> list[Finding]:
             ok("tool.zephyr-sdk", f"Zephyr compiles with the toolchain {variant}.", "environment"),
         ]
     sdk = find_zephyr_sdk()
-    version = (sdk / "sdk_version").read_text(errors="replace").strip() if sdk else ""
-    return [*findings, _sdk("zephyr-sdk", sdk, version)]
+    return [*findings, _sdk("zephyr-sdk", sdk, zephyr_sdk_version(sdk) if sdk else "")]
 
 
-_CHECKS: Final[Mapping[Framework, Callable[[BoardProfile | None], list[Finding]]]] = {
+_CHECKS: Final[Mapping[Framework, Callable[[BoardProfile | None, Request | None], list[Finding]]]] = {
     "bare_metal": _bare_metal,
     "esp_idf": _esp_idf,
     "pico_sdk": _pico_sdk,
     "zephyr": _zephyr,
-    "platformio": lambda _: [check_tool("pio")],
-    "arduino": lambda _: [check_tool("arduino-cli")],
+    "platformio": lambda _, __: [check_tool("pio")],
+    "arduino": lambda _, __: [check_tool("arduino-cli")],
 }

@@ -25,7 +25,7 @@ def print_doctor(record: DoctorRecord, console: Console) -> None:
                 _print(finding, console)
     counts = {level: sum(finding.level == level for finding in record.findings) for level in _ORDER}
     console.print(
-        Text(f"{counts['problem']} problems, {counts['warning']} warnings, {counts['ok']} things in order.")
+        Text(f"Problems: {counts['problem']}, warnings: {counts['warning']}, in order: {counts['ok']}.")
     )
 
 

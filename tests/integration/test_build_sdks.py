@@ -16,6 +16,7 @@ from command_line import refused
 from firmware_folder import export_folder
 
 from edgekit.boards.profile import Framework
+from edgekit.build.drivers.esp_idf import find_idf
 from edgekit.build.elf import Elf
 from edgekit.build.memory_map import memory_at
 from edgekit.build.record import load_build
@@ -319,6 +320,30 @@ def test_a_missing_sdk_is_named_with_what_installs_it_and_its_page(
     )
     assert hint in said and "https://" in said
     assert not (folder / "out").exists() or not list((folder / "out").iterdir())
+
+
+def test_a_variable_that_leads_nowhere_is_named(
+    tools: Path,
+    tmp_path: Path,
+    tiny_model: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = project("zephyr", tmp_path, tiny_model, monkeypatch)
+    long = "/" + 300 * "x"  # which the system refuses to look for
+    monkeypatch.setenv("ZEPHYR_BASE", long)
+    said = refused(capsys, "build", "--build", folder, status=1, words="Zephyr is needed")
+    assert f"$ZEPHYR_BASE is {long}, and there it is not." in said
+
+
+def test_idf_py_on_the_path_goes_before_a_variable_that_leads_nowhere(
+    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idf = fake_tools.make_idf(tmp_path / "idf")
+    monkeypatch.setenv("PATH", f"{idf / 'tools'}:/usr/bin:/bin")
+    monkeypatch.setenv("IDF_PATH", str(tmp_path / "gone"))
+    found = find_idf()
+    assert found is not None and (found.path, found.version) == (idf, "5.4.1")
 
 
 def test_versions_that_are_too_old_are_refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import threading
 import tty
 from collections.abc import Callable, Iterator
@@ -18,9 +19,13 @@ from fake_system import USER, FakeSystem
 from firmware_folder import export_folder
 
 from edgekit.boards.catalog import get_board
+from edgekit.build.drivers import Request
+from edgekit.build.drivers.zephyr import find_zephyr_sdk, zephyr_sdk_version
 from edgekit.cli.main import run
+from edgekit.codegen.record import load_project
 from edgekit.doctor.boot import check_boot_loaders, uf2_drives
 from edgekit.doctor.examine import examine
+from edgekit.doctor.finding import Finding
 from edgekit.doctor.system import System, is_usb_id_of, usb_devices
 from edgekit.doctor.toolchains import FLASHERS, check_toolchains
 from edgekit.doctor.udev import check_raw_usb
@@ -35,6 +40,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "PICO_SDK_PATH",
         "ZEPHYR_SDK_INSTALL_DIR",
         "ZEPHYR_TOOLCHAIN_VARIANT",
+        "PICO_TOOLCHAIN_PATH",
     ):
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
@@ -76,6 +82,98 @@ def test_what_is_too_old_is_a_problem_for_the_board_that_needs_more(bare: Path) 
     fake_tools.make_idf(bare / "esp/esp-idf", "5.2.3")
     assert levels("esp32c3")["tool.idf.py"] == "ok"
     assert levels("esp32p4")["tool.idf.py"] == "problem"  # 5.3 or later
+
+
+def test_an_sdk_that_only_cmake_knows_of_is_found_by_doctor_and_build(bare: Path, tmp_path: Path) -> None:
+    """Zephyr SDK's setup script has CMake remember it wherever it is."""
+    fake_tools.make_zephyr(bare / "zephyrproject")
+    fake_tools.make_tools(tmp_path / "bin", "west")
+    registry = bare / ".cmake/packages/Zephyr-sdk"
+    registry.mkdir(parents=True)
+    assert levels("nrf5340dk")["tool.zephyr-sdk"] == "problem"
+    (registry / "0a1b").write_bytes(b"\xff\xfe\n")
+    (registry / "0c2d").write_text(f"{tmp_path}/removed/cmake\n")
+    assert levels("nrf5340dk")["tool.zephyr-sdk"] == "problem" and find_zephyr_sdk() is None
+    sdk = (bare / "zephyrproject/zephyr-sdk-0.17.4").rename(tmp_path / "elsewhere")
+    (registry / "0e3f").write_text(f"{sdk}/cmake\n")
+    assert levels("nrf5340dk")["tool.zephyr-sdk"] == "ok"
+    assert find_zephyr_sdk() == sdk and zephyr_sdk_version(sdk) == "0.17.4"
+
+
+def test_the_picos_compiler_is_looked_for_where_the_build_looks(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = Path(shutil.which("arm-none-eabi-g++") or "")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert levels("rp2040")["tool.arm-none-eabi-g++"] == "problem"
+    (tmp_path / "toolchain/bin").mkdir(parents=True)
+    (tmp_path / "toolchain/bin/arm-none-eabi-g++").symlink_to(compiler)
+    monkeypatch.setenv("PICO_TOOLCHAIN_PATH", str(tmp_path / "toolchain"))
+    assert levels("rp2040")["tool.arm-none-eabi-g++"] == "ok"
+
+
+def test_a_bare_metal_project_for_tflite_micro_takes_a_cxx_compiler(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: bytes
+) -> None:
+    for name in ("cmake", "ninja", "arm-none-eabi-gcc"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or name)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    folder = export_folder(tiny_model, tmp_path / "build")
+    board, project = get_board("mps2-an386"), load_project(folder)
+    found = {}
+    for engine in ("aot", "tflm"):
+        request = Request(folder, project.model_copy(update={"engine": engine}))
+        found[engine] = {finding.check: finding.level for finding in check_toolchains(board, request)}
+    assert "tool.arm-none-eabi-g++" not in found["aot"] and found["aot"]["tool.arm-none-eabi-gcc"] == "ok"
+    assert found["tflm"] == {**found["aot"], "tool.arm-none-eabi-g++": "problem"}
+
+
+def test_the_release_of_zephyr_that_a_project_pins_is_asked_for(
+    bare: Path, tmp_path: Path, tiny_model: bytes
+) -> None:
+    """And the workspace around the project is looked at, as for a build."""
+    fake_tools.make_zephyr(tmp_path / "around", (4, 2, 0))
+    folder = export_folder(tiny_model, tmp_path / "around/build")
+    project = load_project(folder).model_copy(update={"framework": "zephyr"})
+    request = Request(folder, project)
+
+    def zephyr() -> Finding:
+        found = check_toolchains(get_board("nrf5340dk"), request)
+        return next(finding for finding in found if finding.check == "tool.zephyr")
+
+    assert zephyr().level == "ok" and "4.2.0" in zephyr().what
+    (folder / "west.yml").write_text("manifest:\n  projects:\n    - name: zephyr\n      revision: v4.3.0\n")
+    assert "4.2.0 is too old: 4.3" in zephyr().what
+
+
+@pytest.mark.parametrize(
+    ("variable", "board", "check"),
+    [
+        ("PICO_SDK_PATH", "rp2040", "tool.pico-sdk"),
+        ("ZEPHYR_BASE", "nrf5340dk", "tool.zephyr"),
+        ("ZEPHYR_SDK_INSTALL_DIR", "nrf5340dk", "tool.zephyr-sdk"),
+        ("IDF_PATH", "esp32", "tool.idf.py"),
+    ],
+)
+def test_a_variable_that_leads_nowhere_is_told(
+    variable: str, board: str, check: str, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that the system refuses to look at, as it does folders of others, or names that are too long."""
+    for value in ("/no/such/folder", "/" + 300 * "x"):
+        monkeypatch.setenv(variable, value)
+        found = {finding.check: finding for finding in check_toolchains(get_board(board))}
+        assert found[check].level == "problem"
+        assert found[check].evidence == f"${variable} is {value}, and there it is not."
+
+
+def test_without_a_home_nothing_is_looked_for_there(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(path: str) -> str:
+        return path
+
+    monkeypatch.setattr("os.path.expanduser", no_home)
+    assert {levels(board)["tool.cmake"] for board in ("rp2040", "mps2-an386")} == {"ok"}
+    assert levels("esp32")["tool.idf.py"] == levels("nrf5340dk")["tool.zephyr-sdk"] == "problem"
+    assert levels("nano33ble")
 
 
 def test_without_a_board_nothing_that_is_missing_is_wrong(bare: Path) -> None:
@@ -237,6 +335,7 @@ def test_the_document_and_the_exit_status(bare: Path, tiny_model: bytes, tmp_pat
     assert {"check", "level", "what", "evidence", "fix"} == record["findings"][0].keys()
     missing = edgekit("doctor", "--board", "esp32", "--port", "/dev/ttyNoSuchBoard", "--json")
     assert missing.returncode == 1 and "Fix: " in missing.stderr
+    assert "Problems: 3, warnings: 0, in order: " in missing.stderr
     record = json.loads(missing.stdout)
     problems = {f["check"] for f in record["findings"] if f["level"] == "problem"}
     assert problems == {"tool.idf.py", "tool.esptool", "port.there"} and not record["ok"]

@@ -19,7 +19,7 @@ from edgekit.boards.catalog import get_board
 from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm
 from edgekit.build.drivers.products import flash_file, nothing_left, read_json
 from edgekit.build.record import OUT_FOLDER, FlashFile
-from edgekit.build.tools import TOOLS, check_version, missing, version_key
+from edgekit.build.tools import TOOLS, check_version, has_file, in_home, missing, version_key
 from edgekit.codegen.record import FirmwareProject
 from edgekit.errors import InputError
 
@@ -74,7 +74,7 @@ def find_idf() -> Idf | None:
     named = os.environ.get(IDF_VARIABLE)
     program = shutil.which("idf.py")
     if program:
-        path = Path(named) if named else Path(program).resolve().parents[1]
+        path = Path(named) if named and _is_idf(Path(named)) else Path(program).resolve().parents[1]
         return Idf(path, (program,), idf_version(path))
     if named and _is_idf(Path(named)):
         return _entered(Path(named), Path(named, "export.sh"))
@@ -94,7 +94,7 @@ def idf_version(path: Path) -> str:
 
 
 def _is_idf(path: Path) -> bool:
-    return (path / "tools/idf.py").is_file()
+    return has_file(path, "tools/idf.py")
 
 
 def _entered(path: Path, script: Path) -> Idf:
@@ -106,7 +106,7 @@ def _entered(path: Path, script: Path) -> Idf:
 def _installed() -> Iterator[tuple[Path, Path]]:
     """Yield folder and activation script of what the installation manager has installed, the selected one first."""
     try:
-        document = json.loads(Path(_INSTALLED).expanduser().read_text())
+        document = json.loads(in_home(_INSTALLED).read_text())
         entries = list(document["idfInstalled"])
         entries.sort(key=lambda entry: entry["id"] != document.get("idfSelectedId"))
         yield from [(Path(entry["path"]), Path(entry["activationScript"])) for entry in entries]
@@ -116,7 +116,7 @@ def _installed() -> Iterator[tuple[Path, Path]]:
 
 def _placed() -> Iterator[tuple[Path, Path]]:
     for place in _PLACES:
-        pattern = Path(place).expanduser()
+        pattern = in_home(place)
         found = pattern.parent.parent.glob("*/esp-idf") if "*" in place else [pattern]
         for path in sorted(found, key=lambda path: version_key(idf_version(path)), reverse=True):
             yield path, path / "export.sh"

@@ -19,7 +19,7 @@ from edgekit.build.process import Tool, version_line
 from edgekit.build.record import TflmRecord
 from edgekit.build.tflm import find_tflm, folder_commit
 from edgekit.build.toolchain import find_gcc
-from edgekit.build.tools import TOOLS, check_version, missing, need_tool, version_key
+from edgekit.build.tools import TOOLS, check_version, has_file, in_home, missing, need_tool, version_key
 from edgekit.errors import InputError, TaskError
 from edgekit.files import file_sha256
 
@@ -47,7 +47,7 @@ def find_pico_sdk() -> Path | None:
     """Return the folder of the SDK that the environment names, or else one in the usual places."""
     named = os.environ.get(SDK_VARIABLE)
     places = [Path(named)] if named else _placed()
-    return next((path for path in places if (path / _MARK).is_file()), None)
+    return next((path for path in places if has_file(path, _MARK)), None)
 
 
 def pico_sdk_version(path: Path) -> str:
@@ -61,13 +61,13 @@ def pico_sdk_version(path: Path) -> str:
 
 def has_usb(path: Path) -> bool:
     """Return whether the SDK in ``path`` has TinyUSB, which is a submodule of it."""
-    return (path / "lib/tinyusb/src/tusb.h").is_file()
+    return has_file(path, "lib/tinyusb/src/tusb.h")
 
 
 def _placed() -> Iterator[Path]:
-    found = Path(_EXTENSION).expanduser().glob("*")
+    found = in_home(_EXTENSION).glob("*")
     yield from sorted(found, key=lambda path: version_key(pico_sdk_version(path)), reverse=True)
-    yield from (Path(place).expanduser() for place in _PLACES)
+    yield from (in_home(place) for place in _PLACES)
 
 
 class PicoSdk:
@@ -94,7 +94,7 @@ class PicoSdk:
         tflm, record = _tflm(request)
         variables: dict[str, str | Path] = {SDK_VARIABLE: sdk.resolve(), **tflm}
         cmake, generator = need_tool("cmake"), need_tool("ninja")
-        compiler = _compiler()
+        compiler = find_pico_compiler()
         tools = (cmake, generator, Tool(compiler.stem, compiler, version_line(compiler)))
         return Plan(
             commands=cmake_commands(request.folder, cmake, generator, variables),
@@ -114,8 +114,14 @@ class PicoSdk:
         return Products(image, beside(request.folder, image, ("uf2", "elf", "hex")))
 
 
-def _compiler() -> Path:
-    """Return the compiler that the SDK will take: one in the folder that the environment names, or one on the path."""
+def find_pico_compiler() -> Path:
+    """Return the compiler that the SDK will take: one in the folder that the environment names, or one on the path.
+
+    Raises
+    ------
+    TaskError
+        If there is none; the hint names the packages.
+    """
     folder = os.environ.get(TOOLCHAIN_VARIABLE)
     places = f"{folder}{os.pathsep}{Path(folder, 'bin')}" if folder else ""
     named = shutil.which(COMPILERS["arm"].cxx, path=places) if places else None
@@ -170,6 +176,6 @@ def _pico_tflmicro(named: Path | None, commit: str) -> Path:
         raise TaskError(
             "pico-tflmicro is needed to build this firmware, and no folder with it is named.", remedy
         )
-    if not (folder / _TFLM_MARK).is_file():
+    if not has_file(folder, _TFLM_MARK):
         raise InputError(f"{folder} is no clone of pico-tflmicro: it has no {_TFLM_MARK}.", remedy)
     return folder

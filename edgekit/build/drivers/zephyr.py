@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Final
 from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm
 from edgekit.build.drivers.products import beside, only_elf
 from edgekit.build.record import OUT_FOLDER
-from edgekit.build.tools import TOOLS, check_version, missing, need_tool, version_key
+from edgekit.build.tools import TOOLS, check_version, has_file, in_home, missing, need_tool, version_key
 from edgekit.errors import TaskError
 
 BASE_VARIABLE: Final = "ZEPHYR_BASE"
@@ -21,6 +22,9 @@ VARIANT_VARIABLE: Final = "ZEPHYR_TOOLCHAIN_VARIANT"
 _PLACES: Final = ("~/zephyrproject/zephyr", "/opt/zephyrproject/zephyr")
 _SDK_PLACES: Final = ("~", "~/.local", "~/.local/opt", "~/bin", "/opt", "/usr/local")
 """Where Zephyr's own CMake package looks for the SDK; docs.zephyrproject.org, develop/toolchains/zephyr_sdk."""
+_SDK_REGISTRY: Final = ("~/.cmake/packages/Zephyr-sdk", "~/.cmake/packages/zephyr-sdk")
+"""Where its setup script has CMake remember it; cmake.org, cmake-packages(7), "User Package Registry"."""
+_SDK_MARK: Final = "sdk_version"
 _BOARD: Final = re.compile(r"^\s*set\(BOARD\s+([^\s)]+)\)", re.MULTILINE)
 _REVISION: Final = re.compile(r"- name: zephyr\n(?:.*\n)*?\s*revision: v(\d+\.\d+)")
 _VERSION_PART: Final = re.compile(r"^(VERSION_MAJOR|VERSION_MINOR|PATCHLEVEL)\s*=\s*(\d+)", re.MULTILINE)
@@ -31,12 +35,12 @@ _MANIFEST: Final = "west.yml"
 def find_zephyr(folder: Path | None = None) -> Path | None:
     """Return the folder of Zephyr: in the workspace around ``folder``, or where the environment says, or as usual."""
     workspaces = (
-        [parent for parent in folder.resolve().parents if (parent / ".west").is_dir()] if folder else []
+        [parent for parent in folder.resolve().parents if os.path.isdir(parent / ".west")] if folder else []
     )
     named = os.environ.get(BASE_VARIABLE)
     places = [workspace / "zephyr" for workspace in workspaces]
-    places += [Path(named)] if named else [Path(place).expanduser() for place in _PLACES]
-    return next((path for path in places if (path / "VERSION").is_file()), None)
+    places += [Path(named)] if named else [in_home(place) for place in _PLACES]
+    return next((path for path in places if has_file(path, "VERSION")), None)
 
 
 def west_environment(base: Path) -> dict[str, str]:
@@ -58,7 +62,15 @@ def find_zephyr_sdk() -> Path | None:
     """Return the folder of the Zephyr SDK that the environment names, or else one where it is looked for."""
     named = os.environ.get(SDK_VARIABLE)
     places = [Path(named)] if named else _sdk_places()
-    return next((path for path in places if (path / "sdk_version").is_file()), None)
+    return next((path for path in places if has_file(path, _SDK_MARK)), None)
+
+
+def zephyr_sdk_version(sdk: Path) -> str:
+    """Return the version of the Zephyr SDK in ``sdk``; empty if it does not say."""
+    try:
+        return (sdk / _SDK_MARK).read_text(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def other_toolchain() -> str:
@@ -69,8 +81,17 @@ def other_toolchain() -> str:
 
 def _sdk_places() -> Iterator[Path]:
     for place in _SDK_PLACES:
-        found = Path(place).expanduser().glob("zephyr-sdk-*")
+        found = in_home(place).glob("zephyr-sdk-*")
         yield from sorted(found, key=lambda path: version_key(path.name), reverse=True)
+    registered = [folder for place in _SDK_REGISTRY for folder in _registered(in_home(place))]
+    yield from sorted(registered, key=lambda path: version_key(zephyr_sdk_version(path)), reverse=True)
+
+
+def _registered(registry: Path) -> Iterator[Path]:
+    """Yield the SDKs of CMake's registry: each file has the folder of a package, which is ``cmake`` in the SDK."""
+    for entry in registry.glob("*"):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            yield Path(entry.read_text().strip()).parent
 
 
 class Zephyr:
@@ -93,7 +114,7 @@ class Zephyr:
         if base is None:
             raise missing(TOOLS["zephyr"])
         version = zephyr_version(base)
-        check_version(TOOLS["zephyr"], version, _pinned(request.folder))
+        check_version(TOOLS["zephyr"], version, pinned_zephyr(request.folder))
         _check_tflm(request, base)
         source = request.folder.resolve()
         # Without sysbuild, which a user may have made west's default, so that the image is where it is looked for.
@@ -135,7 +156,7 @@ def _board(folder: Path) -> str:
     return found[1]
 
 
-def _pinned(folder: Path) -> str:
+def pinned_zephyr(folder: Path) -> str:
     """Return the release that the project's own manifest pins, without its patch level; empty where it pins none."""
     try:
         found = _REVISION.search((folder / _MANIFEST).read_text())
@@ -167,7 +188,5 @@ def _toolchain() -> dict[str, str]:
         return {"toolchain": variant}
     sdk = find_zephyr_sdk()
     if sdk is not None:
-        return {"zephyr-sdk": (sdk / "sdk_version").read_text(errors="replace").strip()}
-    if any((Path("~/.cmake/packages") / name).expanduser().is_dir() for name in ("Zephyr-sdk", "zephyr-sdk")):
-        return {}  # somewhere else, and CMake knows where
+        return {"zephyr-sdk": zephyr_sdk_version(sdk)}
     raise missing(TOOLS["zephyr-sdk"])

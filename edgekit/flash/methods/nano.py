@@ -10,11 +10,10 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Final
 
 from edgekit.boards.profile import BoardProfile
-from edgekit.build.tools import TOOLS, missing, need_tool
+from edgekit.build.tools import TOOLS, in_home, missing, need_tool
 from edgekit.errors import TaskError
 from edgekit.flash import ports
 from edgekit.flash.flasher import Job
@@ -28,10 +27,10 @@ _NRF52: Final = "0x0052"
 """Device type of the nRF52 in a package (Adafruit_nRF52_Arduino, platform.txt)."""
 _DFU_BAUD: Final = 115_200
 _ARDUINO: Final = (
-    Path(".arduino15", "packages", "arduino", "tools", _BOSSAC),
-    Path("Library", "Arduino15", "packages", "arduino", "tools", _BOSSAC),
+    f"~/.arduino15/packages/arduino/tools/{_BOSSAC}",
+    f"~/Library/Arduino15/packages/arduino/tools/{_BOSSAC}",
 )
-"""Where arduino-cli keeps its tools, below the home folder."""
+"""Where arduino-cli keeps its tools."""
 _GONE_S: Final = 3.0
 """How long a board may take to leave the bus after it was touched; one that stays was in its boot loader already."""
 _BACK_S: Final = 10.0
@@ -209,7 +208,7 @@ def find_bossac() -> str:
         If there is none.
     """
     for place in _ARDUINO:
-        found = sorted((Path.home() / place).glob(f"*/{_BOSSAC}"))
+        found = sorted(in_home(place).glob(f"*/{_BOSSAC}"))
         if found:
             return str(found[-1])
     if shutil.which(_BOSSAC) is None:

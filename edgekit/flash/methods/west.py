@@ -15,7 +15,7 @@ from typing import Final
 
 from edgekit.boards.profile import BoardProfile
 from edgekit.build.record import OUT_FOLDER
-from edgekit.build.tools import TOOLS, missing, need_tool
+from edgekit.build.tools import TOOLS, has_file, in_home, missing, need_tool
 from edgekit.errors import TaskError
 from edgekit.flash.flasher import Job
 from edgekit.flash.methods.method import Order, not_flashed
@@ -43,8 +43,8 @@ _PROGRAMS: Final[Mapping[str, str]] = {
     "bossac": "bossac",
     "teensy": "teensy_loader_cli",
 }
-_CUBE: Final = Path("STMicroelectronics", "STM32Cube", "STM32CubeProgrammer", "bin", "STM32_Programmer_CLI")
-"""Where ST installs its program below the home folder; Zephyr's runner looks there too."""
+_CUBE: Final = "~/STMicroelectronics/STM32Cube/STM32CubeProgrammer/bin"
+"""Where ST installs its program; Zephyr's runner looks there too."""
 _MANUAL: Final[Mapping[str, str]] = {
     "bossac": "Press the RESET button twice within half a second: the LED next to USB pulses in the boot loader.",
     "teensy": "Press the white button on the board.",
@@ -109,7 +109,9 @@ class West:
         runners = _RUNNERS.get(board.name, ())
         for runner in runners:
             program = _PROGRAMS[runner]
-            if shutil.which(program) or (runner == "stm32cubeprogrammer" and (Path.home() / _CUBE).exists()):
+            if shutil.which(program) or (
+                runner == "stm32cubeprogrammer" and has_file(in_home(_CUBE), program)
+            ):
                 return runner
         if runners and needed:
             names = " or ".join(_PROGRAMS[runner] for runner in runners)
