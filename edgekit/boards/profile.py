@@ -19,7 +19,7 @@ RegionKind = Literal["sram", "dtcm", "itcm", "dram", "psram", "sdram", "flash", 
 
 Framework = Literal["esp_idf", "pico_sdk", "zephyr", "arduino", "platformio", "bare_metal", "linux"]
 FRAMEWORK_NAMES: Final[tuple[Framework, ...]] = get_args(Framework)
-FlashMethod = Literal[
+DeviceMethod = Literal[
     "esptool",
     "picotool",
     "uf2",
@@ -30,10 +30,10 @@ FlashMethod = Literal[
     "bossac",
     "nrfutil",
     "teensy_loader",
-    "qemu",
-    "ssh",
 ]
-"""How an image gets onto a board, named after the tool; ``qemu`` and ``ssh`` start it instead."""
+"""How an image gets onto a board of silicon, named after the tool."""
+FlashMethod = Literal[DeviceMethod, "qemu", "ssh"]
+"""The same for every board; ``qemu`` and ``ssh`` start it instead."""
 
 _ARENA_KINDS: Final = ("sram", "dtcm", "dram")
 _FLASH_KINDS: Final = ("flash", "sd")

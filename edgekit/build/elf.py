@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import ARMAttributesSection, SymbolTableSection
-from elftools.elf.sections import Symbol as Entry
 
 from edgekit.errors import InputError
 
@@ -62,6 +61,17 @@ class Section:
     bytes: int
     writable: bool
     content: bool
+
+
+class _Entry(NamedTuple):
+    """An entry of the symbol table; ``section`` is its section's number, where it lies in one."""
+
+    name: str
+    kind: str
+    local: bool
+    value: int
+    bytes: int
+    section: int | None
 
 
 class Elf:
@@ -135,34 +145,33 @@ class Elf:
         """What takes memory and has a name, the largest first; two names of one thing count once."""
         found: dict[tuple[int, int], Symbol] = {}
         file = ""
-        for entry in self._entries():
-            info, index = entry["st_info"], entry["st_shndx"]
-            if info["type"] == "STT_FILE":
+        for entry in self._entries:
+            if entry.kind == "STT_FILE":
                 file = entry.name
-            if info["type"] not in _SIZED or not entry["st_size"] or not isinstance(index, int):
+            if entry.kind not in _SIZED or not entry.bytes or entry.section is None:
                 continue
-            section = self._file.get_section(index)
+            section = self._file.get_section(entry.section)
             if section["sh_flags"] & SH_FLAGS.SHF_ALLOC:
                 symbol = Symbol(
                     entry.name,
-                    file if info["bind"] == "STB_LOCAL" else "",
+                    file if entry.local else "",
                     section.name,
-                    entry["st_size"],
+                    entry.bytes,
                     section["sh_type"] != "SHT_NOBITS",
                     bool(section["sh_flags"] & SH_FLAGS.SHF_WRITE),
                 )
-                found.setdefault((index, entry["st_value"]), symbol)
+                found.setdefault((entry.section, entry.value), symbol)
         return tuple(sorted(found.values(), key=lambda symbol: (-symbol.bytes, symbol.name)))
 
     @cached_property
     def functions(self) -> Mapping[str, int]:
         """Functions by name: bytes."""
-        return {name: size for name, kind, _, size in self._symbols() if kind == "STT_FUNC" and size}
+        return self._sizes("STT_FUNC")
 
     @cached_property
     def objects(self) -> Mapping[str, int]:
         """Variables and constants by name: bytes."""
-        return {name: size for name, kind, _, size in self._symbols() if kind == "STT_OBJECT" and size}
+        return self._sizes("STT_OBJECT")
 
     @cached_property
     def architecture(self) -> Mapping[str, int]:
@@ -178,43 +187,35 @@ class Elf:
             if attribute.tag in _ARCHITECTURE_TAGS
         }
 
-    def address(self, symbol: str) -> int:
-        """Return the address of ``symbol``.
-
-        Raises
-        ------
-        KeyError
-            If there is no such symbol.
-        """
-        for name, kind, value, _ in self._symbols():
-            if name == symbol:
-                return value & ~_THUMB_BIT if kind == "STT_FUNC" else value
-        raise KeyError(symbol)
-
-    def address_of(self, name: str) -> int | None:
-        """Return the address of a variable or constant by its name in C or, in whatever namespace, in C++.
+    def address(self, name: str) -> int | None:
+        """Return the address of a symbol; of a variable or constant in C++ by its name in whatever namespace.
 
         ``None`` if there is no such symbol. In a namespace a name is mangled with its length before and ``E`` after it.
         """
         mangled = f"{len(name)}{name}E"
-        return next(
-            (
-                value
-                for symbol, kind, value, _ in self._symbols()
-                if kind == "STT_OBJECT"
-                and (symbol == name or (symbol.startswith("_ZN") and symbol.endswith(mangled)))
-            ),
-            None,
-        )
+        for entry in self._entries:
+            variable = entry.kind == "STT_OBJECT" and entry.name.startswith("_ZN")
+            if entry.name == name or (variable and entry.name.endswith(mangled)):
+                return entry.value & ~_THUMB_BIT if entry.kind == "STT_FUNC" else entry.value
+        return None
 
-    def _symbols(self) -> list[tuple[str, str, int, int]]:
-        """Return name, kind, value and size of every symbol."""
-        return [
-            (symbol.name, symbol["st_info"]["type"], symbol["st_value"], symbol["st_size"])
-            for symbol in self._entries()
-        ]
+    def _sizes(self, kind: str) -> dict[str, int]:
+        return {entry.name: entry.bytes for entry in self._entries if entry.kind == kind and entry.bytes}
 
-    def _entries(self) -> Iterable[Entry]:
-        """Return the entries of the symbol table; none if there is no table."""
+    @cached_property
+    def _entries(self) -> tuple[_Entry, ...]:
+        """The entries of the symbol table; none if there is no table."""
         table = self._file.get_section_by_name(".symtab")
-        return table.iter_symbols() if isinstance(table, SymbolTableSection) else ()
+        if not isinstance(table, SymbolTableSection):
+            return ()
+        return tuple(
+            _Entry(
+                symbol.name,
+                symbol["st_info"]["type"],
+                symbol["st_info"]["bind"] == "STB_LOCAL",
+                symbol["st_value"],
+                symbol["st_size"],
+                index if isinstance(index := symbol["st_shndx"], int) else None,
+            )
+            for symbol in table.iter_symbols()
+        )

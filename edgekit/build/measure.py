@@ -48,7 +48,8 @@ def measure(
     budget = project.budget
     arena = next((symbol.bytes for symbol in elf.symbols if symbol.name == _ARENA), None)
     memories = ram_use(project.board, elf)
-    place = memory_at(project.board, elf.address(_ARENA)) if arena is not None else None
+    address = elf.address(_ARENA)
+    place = memory_at(project.board, address) if address is not None else None
     # An arena that was moved to another memory is not held to the limit of the one that it was planned for.
     limited = budget if place in (None, arena_memory(project.board)) else None
     flash = FlashUse(

@@ -28,6 +28,8 @@ OUT_FOLDER: Final = "out"
 """Where the framework's tools work; an earlier build's is thrown away."""
 
 Count = Annotated[int, Field(ge=0)]
+FileKind = Literal["elf", "bin", "hex", "uf2", "zip"]
+"""Format of an image; a ``zip`` is a package for a boot loader."""
 
 
 class ImageRecord(Part):
@@ -44,12 +46,12 @@ class FlashFile(Part):
     Attributes
     ----------
     kind:
-        Its format; a ``zip`` is a package for a boot loader.
+        Its format.
     address:
         Where it goes in flash, for a ``bin``; ``None`` where the file itself says.
     """
 
-    kind: Literal["elf", "bin", "hex", "uf2", "zip"]
+    kind: FileKind
     file: RelativePath
     address: Annotated[int, Field(ge=0)] | None = None
     sha256: Sha256

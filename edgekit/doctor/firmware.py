@@ -218,7 +218,7 @@ def check_alignment(image: Image) -> Finding | None:
         return None
     wrong = {}
     for name in ("g_model_data", "ek_arena"):
-        address = image.elf.address_of(name)
+        address = image.elf.address(name)
         if address is not None and address % _ALIGNMENT:
             wrong[name] = address
     if not wrong:
@@ -235,7 +235,7 @@ def check_alignment(image: Image) -> Finding | None:
 def check_arena(image: Image) -> Finding | None:
     """Look in which memory the arena lies; ``None`` where the board's memories are not known."""
     check = "firmware.arena"
-    address = image.elf.address_of("ek_arena")
+    address = image.elf.address("ek_arena")
     planned = arena_memory(image.project.board)
     if address is None or planned is None:
         return None

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from edgekit.boards.profile import DeviceMethod
 from edgekit.codegen.record import Sha256
 from edgekit.documents import Document, Part
 from edgekit.errors import InputError
@@ -100,19 +101,7 @@ class DeviceRecord(FlashRecord):
         What it said afterwards.
     """
 
-    method: Literal[
-        "esptool",
-        "picotool",
-        "uf2",
-        "west",
-        "platformio",
-        "pyocd",
-        "openocd",
-        "jlink",
-        "bossac",
-        "nrfutil",
-        "teensy_loader",
-    ]
+    method: Literal[DeviceMethod, "platformio"]
     usb_id: str | None
     serial_number: str | None
     commands: tuple[str, ...]

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from elftools.elf.sections import SymbolTableSection
 
 from edgekit.boards.cores import CORES, get_core
 from edgekit.boards.ports import PORTS, get_port
@@ -175,3 +176,15 @@ int main(void) { return constant[zero[0]] + value[zero[1]]; }
     assert sizes == sorted(sizes, reverse=True)
     files = {symbol.name: symbol.file for symbol in elf.symbols}
     assert files["constant"] == "main.c" and files["main"] == ""
+
+
+def test_the_table_of_symbols_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    elf = program("mps2-an386", HELLO)
+    reads = []
+    real = SymbolTableSection.iter_symbols
+    monkeypatch.setattr(
+        SymbolTableSection, "iter_symbols", lambda table: (reads.append(table), real(table))[1]
+    )
+    assert elf.symbols and elf.functions and elf.address("main") == elf.address("main") is not None
+    assert elf.objects is not None and elf.address("no_such_symbol") is None
+    assert len(reads) == 1

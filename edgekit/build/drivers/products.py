@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from edgekit.build.record import BUILD_LOG, OUT_FOLDER, FlashFile
+from edgekit.build.record import BUILD_LOG, OUT_FOLDER, FileKind, FlashFile
 from edgekit.errors import InputError, TaskError
 from edgekit.files import file_sha256, read_bytes
 
-_KINDS: Final = ("elf", "bin", "hex", "uf2", "zip")
 _MAX_BYTES: Final = 16 * 1024**2
 
 
@@ -30,7 +29,7 @@ def only_elf(folder: Path, place: str = "") -> str:
     return found[0].relative_to(folder).as_posix()
 
 
-def beside(folder: Path, image: str, kinds: Iterable[str] = _KINDS) -> tuple[FlashFile, ...]:
+def beside(folder: Path, image: str, kinds: Iterable[FileKind] = get_args(FileKind)) -> tuple[FlashFile, ...]:
     """Return the image and what lies beside it under the same name in other formats."""
     paths = [(folder / image).with_suffix(f".{kind}") for kind in kinds]
     return tuple(flash_file(folder, path) for path in paths if path.is_file())

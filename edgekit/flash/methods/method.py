@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from edgekit.boards.profile import BoardProfile
-from edgekit.build.record import FlashFile
+from edgekit.build.record import FileKind, FlashFile
 from edgekit.errors import TaskError
 from edgekit.flash.flasher import Job
 from edgekit.flash.steps import Step, ToolFailed
 
-Kind = Literal["elf", "bin", "hex", "uf2", "zip"]
 PLACEHOLDER = "PORT"
 """Stands in a command that is only shown for a port that is not known."""
 
@@ -43,7 +42,7 @@ class Order:
         assert self.port is not None
         return self.port
 
-    def file(self, *kinds: Kind) -> Path:
+    def file(self, *kinds: FileKind) -> Path:
         """Return the file to flash: the first of ``kinds`` that was built.
 
         Raises
@@ -55,7 +54,7 @@ class Order:
             return self.job.folder / "out" / f"firmware.{kinds[0]}"
         return self.job.folder / self.built(*kinds).file
 
-    def built(self, *kinds: Kind) -> FlashFile:
+    def built(self, *kinds: FileKind) -> FlashFile:
         """Return what was built, as :meth:`file`."""
         for kind in kinds:
             for file in self.job.image.flash_files:
