@@ -16,7 +16,7 @@ from edgekit.errors import InputError, TaskError
 from edgekit.files import check_writable
 from edgekit.flash.emulated import emulated
 from edgekit.flash.emulator import MACHINES, find_emulator
-from edgekit.flash.flasher import Job, Told, Wishes, refuse_wishes
+from edgekit.flash.flasher import Flasher, Job, Told, Wishes, refuse_wishes
 from edgekit.flash.flashers import FLASHERS, flasher_of
 from edgekit.flash.identity import Ask
 from edgekit.flash.record import FLASH_FILE, FLASH_LOG, AnyRecord, load_flash
@@ -39,9 +39,9 @@ def flash_board(
 
     wishes, told = wishes or Wishes(), told or Told()
     project = load_project(folder)
-    flasher = flasher_of(project, wishes.method)
+    flasher = _flasher(project, wishes)
     flasher.check(Job(folder, project, None, wishes, told, ask))
-    if not _has_image(project, wishes):
+    if not _has_image(project):
         with folder_lock(folder), signals_unwind():
             check_writable(folder)
             return flasher.flash(Job(folder, project, None, wishes, told, ask))
@@ -63,22 +63,26 @@ def flash_commands(folder: Path, wishes: Wishes | None = None, told: Told | None
     """
     wishes = wishes or Wishes()
     project = load_project(folder)
+    flasher = _flasher(project, wishes)
     build = load_build(folder)
     lines = (
         []
-        if build is not None or not _has_image(project, wishes)
+        if build is not None or not _has_image(project)
         else [shlex.join(["edgekit", "build", "--build", str(folder)])]
     )
-    flasher = flasher_of(project, wishes.method)
     return [*lines, *flasher.commands(Job(folder, project, build, wishes, told or Told()))]
 
 
-def _has_image(project: FirmwareProject, wishes: Wishes) -> bool:
+def _flasher(project: FirmwareProject, wishes: Wishes) -> Flasher:
+    """Return what puts the image onto the board, once nothing is wished for that only Linux boards have."""
+    if _has_image(project):
+        refuse_wishes(wishes, "threads", "python", "wheels", board="A board without Linux")
+    return flasher_of(project, wishes.method)
+
+
+def _has_image(project: FirmwareProject) -> bool:
     """Whether there is an image to build: a Linux board gets the model itself, and an agent."""
-    if project.framework == "linux":
-        return False
-    refuse_wishes(wishes, "threads", "python", "wheels", board="A board without Linux")
-    return True
+    return project.framework != "linux"
 
 
 def stop_board(folder: Path) -> AnyRecord | None:

@@ -44,7 +44,12 @@ class LinuxFlasher:
     """Installs agents."""
 
     def check(self, job: Job) -> None:
-        """Check that there is an ssh, and that a target is named, or is known from the last time."""
+        """Check that the board runs Linux, that there is an ssh, and a target that is named or known from before."""
+        if job.project.framework != "linux":
+            raise InputError(
+                f"{job.project.board} does not run Linux, so nothing can be installed on it over ssh.",
+                "Leave --method out.",
+            )
         refuse_wishes(job.wishes, "baud", board="A Linux board")
         _agent_port(job)
         if job.wishes.python is not None and job.wishes.wheels is not None:

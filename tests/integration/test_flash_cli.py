@@ -255,8 +255,9 @@ def test_a_board_of_silicon_is_not_emulated(
 def test_what_an_emulated_board_has_no_use_for_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for option in ("--port", "--target"):
+    for option in ("--port", "--target", "--python", "--wheels"):
         refused(capsys, "flash", "--build", folder, option, "x", words=f"takes no {option}")
+    refused(capsys, "flash", "--build", folder, "--method", "ssh", words="does not run Linux")
     assert not (folder / "build.json").exists()
 
 

@@ -471,7 +471,11 @@ def test_a_missing_tool_is_named_with_what_installs_it(
         (["--method", "openocd"], "cannot put "),
         (["--method", "nothing"], "no way of flashing"),
         (["--method", "qemu"], "cannot put "),
+        (["--method", "ssh", "--target", "me@there"], "does not run Linux"),
         (["--target", "me@there"], "takes no --target"),
+        (["--threads", "2"], "takes no --threads"),
+        (["--python", "python3"], "takes no --python"),
+        (["--wheels", "wheels"], "takes no --wheels"),
     ],
 )
 def test_a_way_that_leads_nowhere_is_refused(
