@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--threads",
     type=click.IntRange(1, 64),
-    help="Threads of one inference on a Linux board. [default: one a core]",
+    help="Threads of one inference on a Linux board. [default: one a core with XNNPACK, else 1]",
 )
 @click.option(
     "--python",

@@ -66,15 +66,15 @@ def _print_verdict(record: BenchRecord, console: Console) -> None:
     if record.ok:
         verdict, style = f"OK: all {compared} outputs {_agreement(record)}.", "bold green"
     elif different:
-        verdict, style = f"FAILED: {different} of {compared} outputs differ.", "bold red"
+        verdict, style = f"FAILED: {different} of {compared} outputs {_differ(different)}.", "bold red"
     else:
-        verdict, style = f"FAILED, though all {compared} outputs equal the host's.", "bold red"
+        verdict, style = f"FAILED, though all {compared} outputs {_agreement(record)}.", "bold red"
     console.print(Text(verdict, style=style))
 
 
 def _doubt(judge: JudgeRecord) -> str:
     """Return what has to be known of outputs that differ where equality is not promised."""
-    apart = "" if judge.largest is None else f", by {judge.largest} steps at most"
+    apart = "" if judge.largest is None else f", by {_at_most(judge.largest)}"
     return (
         f"They differ from the {judge.kernels} kernels of {judge.interpreter or 'the host'}{apart}. The device runs "
         "another interpreter, or on another machine, which may round in another way: install the same package here, "
@@ -83,14 +83,14 @@ def _doubt(judge: JudgeRecord) -> str:
 
 
 def _agreement(record: BenchRecord) -> str:
-    """Return what is right with the outputs of a benchmark that is ok."""
+    """Return what is right with outputs of which none is a mismatch."""
     judge = record.judge
     if judge is None or (judge.kernels == "reference" and not judge.differing):
         return "equal the host's"
     if not judge.differing:
         return f"equal those of the host's XNNPACK ({judge.interpreter})"
-    within = f"are within {judge.tolerance} steps of the host's ({judge.kernels} kernels)"
-    return f"{within}; {judge.differing} of them differ"
+    within = f"are within {_steps(judge.tolerance)} of the host's ({judge.kernels} kernels)"
+    return f"{within}; {judge.differing} of them {_differ(judge.differing)}"
 
 
 def _compared(record: BenchRecord) -> str:
@@ -98,14 +98,26 @@ def _compared(record: BenchRecord) -> str:
     judge = record.judge
     if judge is None:
         return "three decimals" if record.protocol == "mlperf" else "bit for bit"
-    how = f"to {judge.tolerance} steps" if judge.tolerance else "bit for bit"
+    how = f"to {_steps(judge.tolerance)}" if judge.tolerance else "bit for bit"
     if judge.exact and judge.kernels == "reference":
         return how
     return f"{how} with {judge.kernels} of {judge.interpreter or 'the host'}"
 
 
 def _steps_note(largest: int | None) -> str:
-    return "" if not largest else f"off by {largest} steps at most"
+    return f"{_at_most(largest)} off" if largest else ""
+
+
+def _at_most(largest: int) -> str:
+    return f"at most {_steps(largest)}"
+
+
+def _steps(count: int) -> str:
+    return f"{count} step{'' if count == 1 else 's'}"
+
+
+def _differ(count: int) -> str:
+    return "differs" if count == 1 else "differ"
 
 
 def _print_profile(

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from agents import agent_process, pty_pair, serving
+from click import Option
 from command_line import edgekit, refused
 
 from edgekit.cli.main import run
@@ -142,7 +143,7 @@ class TestXnnpack:
             assert record["ok"] and record["outputs"] == {"compared": 8, "mismatched": 0}
             assert record["judge"]["tolerance"] == 1 and record["judge"]["differing"] == 8
             said = capsys.readouterr().err
-            assert "are within 1 steps" in said and "8 of them differ" in said
+            assert "are within 1 step of" in said and "8 of them differ" in said
 
     def test_a_package_without_it_is_refused(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         if find_spec("tflite_runtime") is None:
@@ -293,3 +294,17 @@ def test_what_cannot_be_served_is_said(
     with agent_process("--build", folder, *REFERENCE) as where:
         address = where.removeprefix("socket://")
         refused(capsys, "agent", "--build", folder, "--listen", address, status=1, words="Cannot listen")
+
+
+def test_flash_and_agent_tell_the_same_default_of_threads() -> None:
+    from edgekit.cli import agent, flash
+
+    told = [
+        next(
+            option.help
+            for option in command.params
+            if isinstance(option, Option) and option.name == "threads"
+        )
+        for command in (agent.command, flash.command)
+    ]
+    assert all(text is not None and "[default: one a core with XNNPACK, else 1]" in text for text in told)

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import serial
@@ -21,12 +22,14 @@ from edgekit.bench.record import (
     ArenaComparison,
     BenchedModel,
     BenchRecord,
+    JudgeRecord,
     LatencyStatistics,
     Mismatch,
     OpRecord,
     OutputsRecord,
     PredictedLatency,
     ProfileRecord,
+    ReferenceShare,
 )
 from edgekit.bench.statistics import latencies, latency_unit, summarize
 from edgekit.errors import EdgekitError, InputError, TaskError
@@ -217,6 +220,33 @@ def test_what_concerns_the_whole_is_shown_before_many_mismatches() -> None:
     assert "The self-test failed." in text and "and 5 more" in text and "9 of 5 outputs differ" in text
     text = printed(record(failures=("The self-test failed.",), ok=False, selftest="failed"))
     assert "FAILED, though all 5 outputs equal" in text and "Self-test passed" not in text
+
+
+def test_steps_agree_with_their_number() -> None:
+    def judged(count: int, tolerance: int, **changes: Any) -> str:
+        share = ReferenceShare(differing=count, largest=count)
+        judge = JudgeRecord(
+            interpreter="ai-edge-litert 2",
+            kernels="xnnpack",
+            exact=False,
+            tolerance=tolerance,
+            differing=count,
+            largest=count,
+            reference=share,
+        )
+        return " ".join(printed(record(judge=judge, **changes)).split())
+
+    text = judged(1, 1)
+    assert "at most 1 step off" in text and "compared to 1 step with" in text
+    assert "are within 1 step of the host's (xnnpack kernels); 1 of them differs." in text
+    text = judged(3, 3)
+    assert "at most 3 steps off" in text and "within 3 steps of" in text and "3 of them differ." in text
+    wrong = {"mismatches": (Mismatch(input=0, kind="byte"),), "ok": False}
+    text = judged(1, 0, **wrong, failures=("Input 0 differs.",))
+    assert "by at most 1 step." in text and "1 of 5 outputs differs." in text
+    # Outputs that only are within what was allowed are not called equal.
+    text = judged(2, 3, failures=("The 95th percentile is above.",), ok=False)
+    assert "FAILED, though all 5 outputs are within 3 steps of the host's" in text
 
 
 def test_a_profile_of_an_emulated_board_is_in_instructions() -> None:
