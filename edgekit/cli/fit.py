@@ -22,6 +22,7 @@ from rich.progress import (
 
 from edgekit.boards.catalog import load_catalog
 from edgekit.boards.profile import BoardProfile, Framework
+from edgekit.cli.fit_boards import check_nothing_is_made, rank_for
 from edgekit.cli.folder import write_build
 from edgekit.cli.params import (
     CURVES,
@@ -152,6 +153,8 @@ def command(
     `--board all` ranks the boards for the network that --alpha, --resolution or --rho, and --top1 ask for.
     """
     console = stderr_console()
+    if not isinstance(board, BoardProfile):
+        check_nothing_is_made(click.get_current_context())
     folder = _scan(data)
     if folder is not None:
         from edgekit.pipeline import check_classes
@@ -160,14 +163,8 @@ def command(
     wanted = _wanted(alpha, resolution, rho, top1)
     space = wanted.narrow(search_space(grid, arch, int(channels), classes or _DEFAULT_CLASSES))
     if not isinstance(board, BoardProfile):
-        if data is not None or weights is not None or plot is not None:
-            raise click.UsageError(
-                "--board all ranks the boards and makes nothing; leave out --data, --weights and --plot."
-            )
-        from edgekit.cli.fit_boards import rank_for
-
         limits = Limits(ram, flash, max_latency, strict)
-        return rank_for(console, boards_dir, space, wanted, limits, engine, as_json)
+        return rank_for(console, boards_dir, space, wanted, limits, engine, plan, as_json)
     engine = _engine_for(board, engine, framework)
     budget = Budget.of_board(board, ram, flash, max_latency, strict)
     if not search_only:

@@ -11,9 +11,11 @@ from pydantic import Field
 from edgekit.boards.profile import BoardProfile
 from edgekit.documents import Document, Part
 from edgekit.errors import InputError
+from edgekit.memory.plan_names import PlanChoice
 from edgekit.mobilenet.architecture import BASE_RESOLUTION, Arch, NetworkSpec
 from edgekit.mobilenet.published import expected_top1
 from edgekit.search.budget import Budget
+from edgekit.search.planning import check_plan
 from edgekit.search.records import BudgetFigures, Candidate, EngineChoice
 from edgekit.search.search import search
 
@@ -104,12 +106,13 @@ def rank_boards(
     limits: Limits,
     engine: EngineChoice = "auto",
     progress: Callable[[int], None] = lambda done: None,
+    plan: PlanChoice = "auto",
 ) -> Ranking:
     """Return which boards run the networks of ``space``, best first.
 
     Boards that hold one come first, then by expected top-1, then those whose latency is on the safe side of the limit,
     then the faster ones. Those that hold none are ordered by how little they miss. Emulated boards keep no time and are
-    left out, and so are those that cannot run ``engine``.
+    left out, and so are those that cannot run ``engine``, or not with ``plan``.
 
     Parameters
     ----------
@@ -125,19 +128,24 @@ def rank_boards(
         What runs the network.
     progress:
         Called with the number of boards done.
+    plan:
+        How far memory plans may go, as for :func:`~edgekit.search.search.search`.
 
     Raises
     ------
     InputError
         If no board is left.
     """
-    usable = [b for b in boards if not b.emulated and (engine == "auto" or engine in b.engines)]
-    if not usable:
+    able = [b for b in boards if not b.emulated and (engine == "auto" or engine in b.engines)]
+    if not able:
         raise InputError(f"No board can run the {engine} engine.", "Use --engine auto.")
+    usable = [board for board in able if _has_plan(board, engine, plan)]
+    if not usable:
+        raise InputError(f"No board has a {plan} plan with --engine {engine}.", "Leave out --plan.")
     ranked = []
     for done, board in enumerate(usable, 1):
         budget = limits.of(board)
-        record = search(board, budget, space, engine=engine)
+        record = search(board, budget, space, engine=engine, plan=plan)
         candidate = record.chosen or min(record.candidates, key=_miss)
         ranked.append(
             RankedBoard(
@@ -150,6 +158,14 @@ def rank_boards(
         )
         progress(done)
     return Ranking(arch=space[0].arch, wanted=wanted, boards=tuple(sorted(ranked, key=_order)))
+
+
+def _has_plan(board: BoardProfile, engine: EngineChoice, plan: PlanChoice) -> bool:
+    try:
+        check_plan(engine, board, plan)
+    except InputError:
+        return False
+    return True
 
 
 def _order(row: RankedBoard) -> tuple[object, ...]:

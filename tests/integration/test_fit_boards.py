@@ -59,10 +59,36 @@ def test_an_engine_leaves_out_the_boards_that_cannot_run_it(capsys: pytest.Captu
     assert {row["candidate"]["engine"] for row in document["boards"]} == {"aot"}
 
 
+def test_a_plan_holds_for_every_board_and_leaves_out_those_that_have_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wanted = ("--alpha", "0.25", "--resolution", "96")
+    rows = ranking(capsys, *wanted, "--plan", "greedy")["boards"]
+    assert {row["candidate"]["plan"] for row in rows} == {"greedy"} and "rpi4" in {
+        row["board"] for row in rows
+    }
+    rows = ranking(capsys, *wanted, "--plan", "offline")["boards"]
+    found = {row["board"]: row["candidate"] for row in rows}
+    assert not {"rpi4", "rpi5"} & found.keys()
+    assert {one["engine"] for one in found.values()} == {"tflm"} and found["rp2040"]["plan"] == "offline"
+
+
 def test_what_contradicts_itself_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     everywhere = ("fit", "--board", "all")
     refused(capsys, *everywhere, "--rho", "0.5", "--resolution", "112", words="give one of them", hint=False)
-    refused(capsys, *everywhere, "--weights", "imagenet", words="makes nothing", hint=False)
+    for option in (
+        ("--weights", "imagenet"),
+        ("--data", "images"),
+        ("--plot", "curves.svg"),
+        ("--framework", "zephyr"),
+        ("--epochs", "8"),
+        ("--flip",),
+        ("--output", "there"),
+    ):
+        words = f"makes nothing; leave out {option[0]}."
+        refused(capsys, *everywhere, *option, words=words, hint=False)
+    refused(capsys, *everywhere, "--flip", "--seed", "1", words="leave out --flip and --seed.", hint=False)
+    refused(capsys, *everywhere, "--plan", "bands", "--engine", "aot", words="No board has a bands plan")
     refused(capsys, *everywhere, "--top1", "99", words="No network is expected to reach 99 %")
     refused(capsys, "fit", "--board", "everything", words="There is no board")
 
