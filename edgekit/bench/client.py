@@ -105,9 +105,25 @@ class DeviceError(TaskError):
 
 
 class Stranger(TaskError):
-    """What is at the line is not edgekit's firmware; ``said`` are the lines of text that came."""
+    """What is at the line is not firmware that this edgekit understands.
+
+    Attributes
+    ----------
+    said:
+        The lines of text that came.
+    trouble:
+        Why what answers is not understood, in a few words; empty where nothing answers, or something foreign does.
+    """
 
     said: tuple[str, ...] = ()
+    trouble: str = ""
+
+    @classmethod
+    def because(cls, trouble: str, message: str, hint: str) -> Stranger:
+        """Return one for something that answers, and is not understood for the reason ``trouble``."""
+        stranger = cls(message, hint)
+        stranger.trouble = trouble
+        return stranger
 
 
 class Client:
@@ -139,9 +155,9 @@ class Client:
         Raises
         ------
         Stranger
-            If nothing answers, or something else than edgekit's firmware does.
+            If nothing answers, or something else than edgekit's firmware of this version does.
         TaskError
-            If it is one of another version.
+            If the line is lost.
         """
         boot_s += inference_s
         heard: list[Received] = []
@@ -355,7 +371,8 @@ class Client:
     def _refuse(self, frame: Frame, what: str) -> None:
         error = unpack(Error, frame.payload)
         if error.code == Code.VERSION:
-            raise TaskError(
+            raise Stranger.because(
+                f"it speaks version {error.value} of the protocol, this edgekit {PROTOCOL_VERSION}",
                 f"The device speaks protocol version {error.value}, this edgekit {PROTOCOL_VERSION}.",
                 "Flash the firmware again with this edgekit.",
             )
@@ -380,7 +397,8 @@ class Client:
     def _stranger(self, heard: list[Received], waited_s: float) -> Stranger:
         lines = [line for line in heard if isinstance(line, str) and line.strip()]
         if len(lines) < len(heard):
-            return Stranger(
+            return Stranger.because(
+                "it answers, but the line damages what it carries",
                 f"The device at {self.line.name} answers, but the line damages what it carries.",
                 "Use a shorter or better cable, a lower --baud, and close other programs that use the port.",
             )
@@ -425,8 +443,10 @@ def _device_info(frame: Frame) -> DeviceInfo:
         if not (identity.inputs and identity.outputs and identity.ticks_per_second):
             raise ValueError("no input, no output or no clock")
     except ValueError as error:
-        raise TaskError(
-            f"The device's identity makes no sense: {error}.", "Flash the firmware again with this edgekit."
+        raise Stranger.because(
+            "its identity makes no sense",
+            f"The device's identity makes no sense: {error}.",
+            "Flash the firmware again with this edgekit.",
         ) from error
     return DeviceInfo(identity, tensors[: identity.inputs], tensors[identity.inputs :])
 

@@ -6,7 +6,6 @@ import contextlib
 
 from edgekit.bench.client import Client, Stranger
 from edgekit.bench.line import open_line
-from edgekit.errors import TaskError
 from edgekit.flash.identity import Answer
 
 
@@ -26,15 +25,14 @@ def ask_identity(port: str, baud: int, patience_s: float) -> Answer:
     ------
     InputError, TaskError
         If the port cannot be opened.
+    TaskError
+        If the line is lost while it is asked.
     """
     line = open_line(port, baud)
     try:
         return Answer(Client(line).connect(boot_s=patience_s).identity)
     except Stranger as error:
-        return Answer(None, error.said)
-    except TaskError as error:
-        # It is edgekit's, of another version, or the line was lost while it was asked.
-        return Answer(None, (error.message,))
+        return Answer(None, error.said, error.trouble)
     finally:
         with contextlib.suppress(OSError):
             line.close()

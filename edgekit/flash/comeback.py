@@ -126,7 +126,7 @@ def _lost(
         )
     if error is not None:
         return TaskError(
-            f"{board.name} was flashed, but its port cannot be opened: {error.message}",
+            f"{board.name} was flashed, but its port cannot be used: {error.message}",
             error.hint,
             error.details,
         )

@@ -63,7 +63,7 @@ def find_port(job: Job, board: BoardProfile) -> Found:
             f"{len(matching)} ports may be {board.name}, and what answers there does not tell which to take.",
             "Name it with --port.",
             [
-                f"{port.device}: {answer if answer is not None else 'cannot be opened'}"
+                f"{port.device}: {answer if answer is not None else 'cannot be asked'}"
                 for port, answer in answers
             ],
         )
@@ -103,7 +103,7 @@ def check_local(job: Job, tool: str) -> None:
 
 
 def _ask(job: Job, port: PortInfo) -> Answer | None:
-    """Return who is at ``port``; ``None`` if it cannot be opened."""
+    """Return who is at ``port``; ``None`` if it cannot be asked."""
     assert job.ask is not None
     try:
         return job.ask(port.device, BAUD, _ASK_S)

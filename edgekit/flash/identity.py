@@ -29,10 +29,13 @@ class Answer:
         Who it is; ``None`` if no firmware of edgekit's answers.
     said:
         Lines of text that came instead or before.
+    trouble:
+        Why something that answers does not say who it is, in a few words; empty where that is not known.
     """
 
     identity: Identity | None
     said: tuple[str, ...] = ()
+    trouble: str = ""
 
     @property
     def firmware(self) -> bool:
@@ -43,7 +46,7 @@ class Answer:
         """Return it in a few words."""
         if self.identity is not None:
             return f"{self.identity.board}, build {self.identity.build or 'unknown'}"
-        return self._nothing() or ("another firmware" if self.said else "no answer")
+        return self.trouble or self._nothing() or ("another firmware" if self.said else "no answer")
 
     def _nothing(self) -> str | None:
         text = "\n".join(self.said)
@@ -55,7 +58,7 @@ class Answer:
 Ask = Callable[[str, int, float], Answer]
 """Asks who is at a port, at a baud rate, and waits some seconds for a board that starts.
 
-Raises what opening the port raises.
+Raises what opening the port raises, and a ``TaskError`` when the line is lost meanwhile.
 """
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +21,7 @@ from rich.console import Console
 from edgekit.bench import line as line_module
 from edgekit.bench.client import Client
 from edgekit.bench.comparison import compare_bytes, compare_results
+from edgekit.bench.identify import ask_identity
 from edgekit.bench.line import Line, open_line
 from edgekit.bench.mlperf import TextClient
 from edgekit.bench.record import (
@@ -34,6 +40,8 @@ from edgekit.bench.record import (
 from edgekit.bench.statistics import latencies, latency_unit, summarize
 from edgekit.errors import EdgekitError, InputError, TaskError
 from edgekit.report.bench import print_bench
+from edgekit.wire.declaration import COMMAND_END, FRAME_MARK, LINE_END, Code, Error, Type
+from edgekit.wire.frames import Frame, decode, encode
 
 
 def test_statistics_use_the_nearest_rank() -> None:
@@ -284,3 +292,51 @@ def test_a_record_has_exactly_the_promised_keys() -> None:
     assert set(document["arena"]) == {"predicted", "measured"}
     assert set(document["outputs"]) == {"compared", "mismatched"}
     assert BenchRecord.model_validate(document) == record()
+
+
+@contextmanager
+def answering(reply: Callable[[Frame], bytes | None]) -> Iterator[str]:
+    """Serve one host with what ``reply`` makes of each of its requests, until it is ``None``; give the URL."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            came = b""
+            while more := connection.recv(4096):
+                *messages, came = (came + more).split(bytes([COMMAND_END]))
+                for message in filter(None, messages):
+                    answer = reply(decode(message, COMMAND_END))
+                    if answer is None:
+                        return
+                    connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"socket://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_why_it_is_not_known_who_is_there_is_told() -> None:
+    def newer(frame: Frame) -> bytes:
+        error = Error(Code.VERSION, frame.type, 9)
+        return encode(Type.ERROR, frame.request, error.pack(), LINE_END) + bytes([LINE_END])
+
+    with answering(newer) as url:
+        answer = ask_identity(url, 115_200, 3.0)
+        assert (
+            answer.identity is None and str(answer) == "it speaks version 9 of the protocol, this edgekit 1"
+        )
+
+    def senseless(frame: Frame) -> bytes:
+        return encode(Type.IDENTIFIED, frame.request, b"me", LINE_END) + bytes([LINE_END])
+
+    with answering(senseless) as url:
+        assert str(ask_identity(url, 115_200, 3.0)) == "its identity makes no sense"
+    with answering(lambda frame: FRAME_MARK + b"\xff\n") as url:
+        assert str(ask_identity(url, 115_200, 0.0)) == "it answers, but the line damages what it carries"
+    with answering(lambda frame: b"hello\r\n" * 9) as url:
+        assert str(ask_identity(url, 115_200, 0.0)) == "another firmware"
+    with answering(lambda frame: None) as url, pytest.raises(TaskError, match="was lost"):
+        ask_identity(url, 115_200, 3.0)
