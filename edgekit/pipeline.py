@@ -125,6 +125,9 @@ class _Network:
 def make(record: FitRecord, board: BoardProfile, budget: Budget, work: Work, reporter: Reporter) -> Made:
     """Make the best candidate of ``record`` that stays within the budget when it is measured.
 
+    One that does not is in the document as it was measured, so that nobody takes it for one that fits; what the next
+    larger networks would take (``next_larger``) is the caller's to find out anew then.
+
     Raises
     ------
     InputError
@@ -153,6 +156,7 @@ def make(record: FitRecord, board: BoardProfile, budget: Budget, work: Work, rep
             reporter.note(
                 f"{candidate.spec.label} breaks the {broken} budget when measured; taking the next candidate."
             )
+            record = _with_measured(record, candidate, measured)
             continue
         if measurements.host_arena and measurements.host_arena.excess:
             reporter.note(
@@ -167,6 +171,16 @@ def make(record: FitRecord, board: BoardProfile, budget: Budget, work: Work, rep
         "No candidate stays within the budget when it is measured.",
         "Raise a limit, or look at the table above.",
     )
+
+
+def _with_measured(record: FitRecord, candidate: Candidate, measured: Candidate) -> FitRecord:
+    """Return ``record`` with ``measured`` in place of ``candidate``, which it shows to be none that fits."""
+    candidates = tuple(measured if c is candidate else c for c in record.candidates)
+    best = {
+        engine: next((c for c in candidates if c.fits and c.engine == engine), None) if c == candidate else c
+        for engine, c in record.best.items()
+    }
+    return record.model_copy(update={"candidates": candidates, "best": best})
 
 
 def _build(spec: NetworkSpec, work: Work, reporter: Reporter) -> _Network:

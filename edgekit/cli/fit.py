@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,9 +174,8 @@ def command(
     with _bar(console) as bar:
         task = bar.add_task("Searching", total=len(space), info="")
         record = search(board, budget, space, lambda done: bar.update(task, completed=done), engine, plan)
-    record = record.model_copy(
-        update={"next_larger": unlocks(record, board, budget, load_catalog(boards_dir).values())}
-    )
+    boards = tuple(load_catalog(boards_dir).values())
+    record = record.model_copy(update={"next_larger": unlocks(record, board, budget, boards)})
     print_candidates(console, record, board)
     if plot is not None:
         _plot(console, record, board, plot)
@@ -203,6 +202,7 @@ def command(
             record,
             board,
             budget,
+            boards,
             _work(folder, weights, epochs, flip, seed, samples, framework),
             output,
         )
@@ -274,18 +274,28 @@ def _work(
 
 
 def _make(
-    console: Console, record: FitRecord, board: BoardProfile, budget: Budget, work: Work, output: Path
+    console: Console,
+    record: FitRecord,
+    board: BoardProfile,
+    budget: Budget,
+    boards: Sequence[BoardProfile],
+    work: Work,
+    output: Path,
 ) -> FitRecord:
-    from edgekit.pipeline import TRAINING_FILE, make, sizes_line
+    from edgekit.pipeline import FIT_FILE, TRAINING_FILE, make, sizes_line
 
     with _bar(console) as bar:
         made = make(record, board, budget, work, _RichReporter(console, bar))
-    files = dict(made.files)
+    final, files = made.record, dict(made.files)
+    if final.chosen is not None and record.chosen is not None and final.chosen.spec != record.chosen.spec:
+        # Other networks are the next larger ones than those of the choice on paper.
+        final = final.model_copy(update={"next_larger": unlocks(final, board, budget, boards)})
+        files[FIT_FILE] = final.to_json()
     if made.training is not None:
         files[TRAINING_FILE] = json.dumps(made.training, indent=2) + "\n"
     write_build(output, files)
     console.print(sizes_line(files, output))
-    return made.record
+    return final
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ def unlocks(
     Parameters
     ----------
     record:
-        The search whose candidates are looked at.
+        The search whose candidates are looked at. What was made and found not to fit counts as it was measured.
     board, budget:
         What it was for.
     boards:
@@ -69,7 +69,11 @@ def unlocks(
     ordered = sorted((b for b in boards if b.name != board.name and not b.emulated), key=_size)
     found = []
     for spec in next_larger(record):
-        option = min(_options(record, board, budget, spec), key=lambda option: (option.effort, _name(option)))
+        # What takes no change was tried: it is better than the chosen one, and could not be made.
+        options = [option for option in _options(record, board, budget, spec) if option.changes]
+        if not options:
+            continue
+        option = min(options, key=lambda option: (option.effort, _name(option)))
         one = option.candidate
         latency = next((change for change in option.changes if change.kind == "latency"), None)
         found.append(
@@ -110,7 +114,9 @@ def in_external_ram(board: BoardProfile) -> BoardProfile | None:
 
 def _options(record: FitRecord, board: BoardProfile, budget: Budget, spec: NetworkSpec) -> Iterator[_Option]:
     least = float("inf")
-    for candidate in judged(board, budget, spec):
+    known = {(c.kernels, c.plan): c for c in record.candidates if c.spec == spec}
+    for estimated in judged(board, budget, spec):
+        candidate = known.get((estimated.kernels, estimated.plan), estimated)
         option = _Option(candidate, (*_asked(record, candidate), *_raised(board, candidate.binding)))
         least = min(least, option.effort[0])
         yield option
