@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--python",
     metavar="PATH",
-    help="Python on a Linux board that has the packages, instead of an environment.",
+    help="Python on a Linux board that has the packages, instead of an environment; a path is from the home there.",
 )
 @click.option(
     "--wheels",

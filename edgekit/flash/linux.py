@@ -15,6 +15,7 @@ from edgekit.flash.flasher import Job, refuse_wishes
 from edgekit.flash.payload import INSTALLER, Payload, make_payload
 from edgekit.flash.record import FLASH_FILE, AgentRecord, AnyRecord, load_flash
 from edgekit.flash.ssh import SCHEME, Target, parse_target, remote_command, run_remote, ssh_command
+from edgekit.units import format_size
 
 _ADDRESS: Final = "127.0.0.1"
 _PORT: Final = 4747
@@ -27,6 +28,9 @@ _READY: Final = "ready "
 _GOES_ON: Final = " ..."
 """Ends what the installer says of work that takes long; all else belongs to a failure."""
 _ERROR: Final = "Error: "
+
+_FULL: Final = ("No space left on device", "Disk quota exceeded")
+"""In what tar, pip and Python say of a full disk."""
 
 _HINTS: Final = {
     10: "Wait until it is done, and repeat.",
@@ -76,13 +80,14 @@ class LinuxFlasher:
         """Install, start, and write the record; a failure leaves the agent before, and the record of it."""
         target = _target(job)
         payload = make_payload(job.folder, job.project, job.wishes.wheels)
-        job.told.says(f"Installing on {target} ({payload.size / 1e6:.1f} MB) ...")
+        archive = payload.archive()
+        job.told.says(f"Installing on {target} ({format_size(len(archive))}) ...")
 
         def heard(line: str) -> None:
             if line.endswith(_GOES_ON):
                 job.told.says(line)
 
-        status, said = run_remote(target, _script(job, payload), payload.archive(), heard, _INSTALL_S)
+        status, said = run_remote(target, _script(job, payload), archive, heard, _INSTALL_S)
         ready = next((line for line in reversed(said) if line.startswith(_READY)), None)
         if status or ready is None:
             raise _failure(target, status, said)
@@ -135,15 +140,23 @@ def _script(job: Job, payload: Payload) -> str:
     wishes, name = job.wishes, payload.name
     options = ["--threads", str(wishes.threads)] if wishes.threads is not None else []
     arguments = [name, f"{_ADDRESS}:{_agent_port(job)}", wishes.python or "-", _PACKAGES, *options]
+    # What is half unpacked would keep a full disk full.
     return (
-        f"umask 077; d=.edgekit/agents/{name}.new && rm -rf $d && mkdir -p $d && tar xzf - -C $d && "
-        f"exec sh $d/{INSTALLER} {shlex.join(arguments)}"
+        f"umask 077; d=.edgekit/agents/{name}.new; rm -rf $d && mkdir -p $d && tar xzf - -C $d || "
+        f"{{ s=$?; rm -rf $d; exit $s; }}; exec sh $d/{INSTALLER} {shlex.join(arguments)}"
     )
 
 
 def _failure(target: Target, status: int, said: list[str]) -> TaskError:
     why = f"the installation ended with status {status}"
     details = [line for line in said if not line.endswith(_GOES_ON)]
+    full = [line for line in details if any(mark in line for mark in _FULL)]
+    if full:
+        return TaskError(
+            f"The agent could not be installed on {target}: there is no room left on its disk.",
+            "Free some in the user's home there; what was there before is unchanged.",
+            full[-1:],
+        )
     if details and status in _HINTS:
         why = details.pop().rstrip(".")
     reason = next((line.partition(_ERROR)[2] for line in reversed(details) if _ERROR in line), "")

@@ -51,9 +51,10 @@ class Target:
     port: int | None = None
 
     @property
-    def destination(self) -> str:
-        """What ssh is given."""
-        return self.host if self.port is None else f"{SCHEME}{self}"
+    def words(self) -> tuple[str, ...]:
+        """What ssh is given: it takes no IPv6 address in brackets, and so no URL with one."""
+        port = () if self.port is None else ("-p", str(self.port))
+        return (*port, "--", self.host.replace("[", "").replace("]", ""))
 
     def __str__(self) -> str:
         return self.host if self.port is None else f"{self.host}:{self.port}"
@@ -92,7 +93,7 @@ def ssh_command(target: Target, *options: str) -> list[str]:
             f"{program[0]} is needed to reach {target}, and is not installed.",
             "Install it: `apt-get install openssh-client`; Windows and macOS have it.",
         )
-    return [*program, *_OPTIONS, *options, "--", target.destination]
+    return [*program, *_OPTIONS, *options, *target.words]
 
 
 def run_remote(
@@ -171,4 +172,5 @@ def remote_command(target: Target, script: str) -> list[str]:
 def unreachable(target: Target, said: list[str]) -> TaskError:
     """Return the error for a board that ssh could not reach, with what ssh said."""
     why = next((line.strip().rstrip(".") for line in reversed(said) if line.strip()), "ssh does not say why")
-    return TaskError(f"{target} cannot be reached: {why}.", f"Try `ssh {target.destination}` by hand.", said)
+    by_hand = " ".join(("ssh", *target.words)).replace(" -- ", " ")
+    return TaskError(f"{target} cannot be reached: {why}.", f"Try `{by_hand}` by hand.", said)

@@ -5,7 +5,7 @@
 # usage: install.sh NAME ADDRESS PYTHON PACKAGES [OPTION...]
 #   NAME      of the folder that this becomes, below ~/.edgekit/agents
 #   ADDRESS   where the agent listens
-#   PYTHON    one that has the packages already, or -
+#   PYTHON    one that has the packages already, by name, or by path from the user's home; or -
 #   PACKAGES  what pip is to install, in one word
 #   OPTION    for `edgekit agent`
 set -eu
@@ -17,6 +17,11 @@ home=$(dirname "$(dirname "$new")")
 place=$home/agents/$name
 record=$home/agent.json
 started=
+case $python in
+    "~/"* | ./*) python=$PWD/${python#?/} ;;
+    /*) ;;
+    */*) python=$PWD/$python ;;
+esac
 cd "$new"
 trap '[ -n "$started" ] || rm -rf "$new"' EXIT
 trap 'exit 1' HUP PIPE TERM

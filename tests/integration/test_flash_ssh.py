@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from edgekit.codegen.record import load_project
 from edgekit.errors import InputError, TaskError
 from edgekit.flash.payload import make_payload
 from edgekit.flash.record import AgentRecord, load_flash
-from edgekit.flash.ssh import ENVIRONMENT, parse_target
+from edgekit.flash.ssh import ENVIRONMENT, parse_target, ssh_command
 
 pytestmark = pytest.mark.skipif(find_sshd() is None, reason="sshd is not installed (openssh-server)")
 
@@ -238,17 +238,75 @@ def test_a_target_that_is_none_is_refused(
     refused(capsys, "flash", "--build", folder, f"--target={target}", "--dry-run", words=words)
 
 
-def test_targets_are_read_in_all_their_forms() -> None:
-    for text, destination in (
-        ("pi@host", "pi@host"),
-        ("board", "board"),
-        ("ssh://pi@host:2222", "ssh://pi@host:2222"),
-        ("pi@host:2222", "ssh://pi@host:2222"),
-        ("pi@[fe80::1]:22", "ssh://pi@[fe80::1]:22"),
+def test_targets_are_read_in_all_their_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    for text, user, host, port in (
+        ("pi@host", "pi", "host", "22"),
+        ("pi@board", "pi", "board", "22"),
+        ("ssh://pi@host:2222", "pi", "host", "2222"),
+        ("pi@host:2222", "pi", "host", "2222"),
+        ("pi@[fe80::1]:2222", "pi", "fe80::1", "2222"),
+        ("pi@[::1]", "pi", "::1", "22"),
     ):
-        assert parse_target(text).destination == destination
+        # What ssh itself makes of it; without a configuration, which could say otherwise.
+        command = ssh_command(parse_target(text), "-G", "-F", "none")
+        understood = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        assert {f"user {user}", f"hostname {host}", f"port {port}"} <= {*understood.splitlines()}, text
     with pytest.raises(InputError):
         parse_target("pi@host:0")
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Put a script in place of ssh, which runs in the home folder that is returned."""
+
+    def make(script: str) -> Path:
+        home = tmp_path / "home"
+        (home / "bin").mkdir(parents=True)
+        program = tmp_path / "stand-in"
+        program.write_text(
+            f'#!/bin/sh\nfor script; do :; done\ncd "{home}"; HOME=$PWD PATH=$PWD/bin:$PATH\n{script}\n'
+        )
+        program.chmod(0o755)
+        monkeypatch.setenv(ENVIRONMENT, str(program))
+        return home
+
+    return make
+
+
+def test_a_full_disk_is_named_and_nothing_is_left_on_it(
+    folder: Path, stand_in: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = stand_in('exec sh -c "$script"')
+    full = "tar: edgekit/x.py: Cannot write: No space left on device"
+    (home / "bin" / "tar").write_text(
+        f"#!/bin/sh\ncat > .edgekit/agents/*.new/part\necho '{full}' >&2\necho 'tar: Exiting' >&2; exit 2\n"
+    )
+    (home / "bin" / "tar").chmod(0o755)
+    args = ("flash", "--build", folder, "--target", "me@board", *HERE)
+    said = refused(capsys, *args, status=1, words="no room left on its disk")
+    assert "Free some" in said and full in said and "Exiting" not in said
+    assert list((home / ".edgekit" / "agents").iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["bin/python", "./bin/python", "~/bin/python"])
+def test_the_path_of_a_python_is_from_the_home(
+    path: str, folder: Path, stand_in: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = stand_in('exec sh -c "$script"')
+    (home / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (home / "bin" / "python").chmod(0o755)
+    args = ("--target", "me@board", "--python", path, *HERE[2:])
+    assert run(["flash", "--build", str(folder), *args]) == 0, capsys.readouterr().err
+    assert run(["flash", "--build", str(folder), "--stop"]) == 0
+
+
+def test_a_line_that_ends_says_what_ssh_said_last(stand_in: Callable[[str], Path]) -> None:
+    stand_in("echo 'Warning: first' >&2; printf 'm-ready\\n'; sleep 1; echo 'Connection closed by host.' >&2")
+    line = open_line("ssh://me@board/4747")
+    with pytest.raises(TaskError, match=r"was lost: Connection closed by host\."):
+        line.drain(60.0, 60.0)
+    line.close()
 
 
 def test_what_cannot_be_reached_is_said(

@@ -124,7 +124,9 @@ class Serial(Lineless):
             data = bytes(self._inbound[:size])
             del self._inbound[:size]
             if not data and self._ended:
-                raise SerialException(next(iter(self._complaints()), "the connection has ended"))
+                said = [line.strip() for line in self._complaints() if line.strip()]
+                # ssh warns first, and says last why it ends.
+                raise SerialException(said[-1].rstrip(".") if said else "the connection has ended")
         return data
 
     def write(self, b: Any) -> int:
