@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -63,6 +64,15 @@ class Section:
     content: bool
 
 
+@contextmanager
+def _checked(what: str = "This is no whole ELF file") -> Iterator[None]:
+    """Say of an error in a file that it is the file's."""
+    try:
+        yield
+    except ELFError as error:
+        raise InputError(f"{what}: {error}.", "Build the program again.") from error
+
+
 class _Entry(NamedTuple):
     """An entry of the symbol table; ``section`` is its section's number, where it lies in one."""
 
@@ -85,15 +95,13 @@ class Elf:
     Raises
     ------
     InputError
-        If it is no ELF file.
+        If it is no ELF file; also later, when what is asked for is damaged.
     """
 
     def __init__(self, content: bytes) -> None:
         self.content = content
-        try:
+        with _checked("This is no ELF file"):
             self._file = ELFFile(io.BytesIO(content))
-        except ELFError as error:
-            raise InputError(f"This is no ELF file: {error}.", "Build the program again.") from error
 
     @cached_property
     def sections(self) -> Mapping[str, int]:
@@ -103,17 +111,18 @@ class Elf:
     @cached_property
     def placed(self) -> tuple[Section, ...]:
         """The same sections, with their addresses."""
-        return tuple(
-            Section(
-                section.name,
-                section["sh_addr"],
-                section["sh_size"],
-                bool(section["sh_flags"] & SH_FLAGS.SHF_WRITE),
-                section["sh_type"] != "SHT_NOBITS",
+        with _checked():
+            return tuple(
+                Section(
+                    section.name,
+                    section["sh_addr"],
+                    section["sh_size"],
+                    bool(section["sh_flags"] & SH_FLAGS.SHF_WRITE),
+                    section["sh_type"] != "SHT_NOBITS",
+                )
+                for section in self._file.iter_sections()
+                if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section["sh_size"]
             )
-            for section in self._file.iter_sections()
-            if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section["sh_size"]
-        )
 
     @property
     def flash(self) -> int:
@@ -150,7 +159,8 @@ class Elf:
                 file = entry.name
             if entry.kind not in _SIZED or not entry.bytes or entry.section is None:
                 continue
-            section = self._file.get_section(entry.section)
+            with _checked():
+                section = self._file.get_section(entry.section)
             if section["sh_flags"] & SH_FLAGS.SHF_ALLOC:
                 symbol = Symbol(
                     entry.name,
@@ -176,16 +186,17 @@ class Elf:
     @cached_property
     def architecture(self) -> Mapping[str, int]:
         """What of an Arm object has to be equal for two to be linked: core, FPU, how numbers are handed over."""
-        attributes = self._file.get_section_by_name(".ARM.attributes")
-        if not isinstance(attributes, ARMAttributesSection):
-            return {}
-        return {
-            attribute.tag: attribute.value
-            for vendor in attributes.iter_subsections()
-            for scope in vendor.iter_subsubsections()
-            for attribute in scope.iter_attributes()
-            if attribute.tag in _ARCHITECTURE_TAGS
-        }
+        with _checked():
+            attributes = self._file.get_section_by_name(".ARM.attributes")
+            if not isinstance(attributes, ARMAttributesSection):
+                return {}
+            return {
+                attribute.tag: attribute.value
+                for vendor in attributes.iter_subsections()
+                for scope in vendor.iter_subsubsections()
+                for attribute in scope.iter_attributes()
+                if attribute.tag in _ARCHITECTURE_TAGS
+            }
 
     def address(self, name: str) -> int | None:
         """Return the address of a symbol; of a variable or constant in C++ by its name in whatever namespace.
@@ -205,17 +216,18 @@ class Elf:
     @cached_property
     def _entries(self) -> tuple[_Entry, ...]:
         """The entries of the symbol table; none if there is no table."""
-        table = self._file.get_section_by_name(".symtab")
-        if not isinstance(table, SymbolTableSection):
-            return ()
-        return tuple(
-            _Entry(
-                symbol.name,
-                symbol["st_info"]["type"],
-                symbol["st_info"]["bind"] == "STB_LOCAL",
-                symbol["st_value"],
-                symbol["st_size"],
-                index if isinstance(index := symbol["st_shndx"], int) else None,
+        with _checked():
+            table = self._file.get_section_by_name(".symtab")
+            if not isinstance(table, SymbolTableSection):
+                return ()
+            return tuple(
+                _Entry(
+                    symbol.name,
+                    symbol["st_info"]["type"],
+                    symbol["st_info"]["bind"] == "STB_LOCAL",
+                    symbol["st_value"],
+                    symbol["st_size"],
+                    index if isinstance(index := symbol["st_shndx"], int) else None,
+                )
+                for symbol in table.iter_symbols()
             )
-            for symbol in table.iter_symbols()
-        )

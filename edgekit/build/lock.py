@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,7 @@ def folder_lock(folder: Path, patience_s: float = _PATIENCE_S) -> Iterator[None]
     TaskError
         If another one is not done by then.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         yield
         return
     lock = FileLock(folder / LOCK_FILE)

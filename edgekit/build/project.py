@@ -90,25 +90,29 @@ def build_project(
     TaskError
         If edgekit does not build for its board, a tool is missing, or the sources do not compile or link.
     """
-    project = load_project(folder)
-    driver = driver_of(project)
-    request = Request(folder, project, tflm_folder)
-    plan = driver.plan(request)
-    digest = sources_digest(folder)
-    if starts is not None:
-        starts(plan)
-    start = time.monotonic()
     try:
+        project = load_project(folder)
+        driver = driver_of(project)
+        request = Request(folder, project, tflm_folder)
+        plan = driver.plan(request)
+        digest = sources_digest(folder)
+        if starts is not None:
+            starts(plan)
+        start = time.monotonic()
         _clean(folder)
         _run(request, plan)
         record = measure(folder, project, digest, plan, driver.products(request), time.monotonic() - start)
     except OSError as error:
         raise TaskError(
-            f"Could not build in {folder}: {error.strerror or error}.",
-            "Free some space, or make the build folder where you may write.",
+            f"Could not build in {folder}: {error.strerror or error}{_named(error)}.",
+            "Check that there is space, and that you may read the folder's files and write to it.",
         ) from error
     write_atomic(folder / BUILD_FILE, record.to_json())
     return record
+
+
+def _named(error: OSError) -> str:
+    return f" ({error.filename})" if error.filename else ""
 
 
 def _clean(folder: Path) -> None:

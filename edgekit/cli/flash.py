@@ -70,10 +70,13 @@ def command(
 
     Exit status: 0, 1 if it could not be done, 2 the user's input.
     """
+    from edgekit.errors import InputError
     from edgekit.flash.board import flash_board, flash_commands, stop_board
     from edgekit.flash.flasher import Told, Wishes
     from edgekit.flash.record import AgentRecord, DeviceRecord, EmulatorRecord
 
+    if stop and dry_run:
+        raise InputError("--stop ends what runs, and --dry-run touches nothing.", "Give one of the two.")
     if stop:
         ended = stop_board(folder)
         click.echo(_ended(ended, folder), err=True)

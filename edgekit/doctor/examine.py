@@ -104,7 +104,10 @@ def _of_port(finding: Finding) -> bool:
 def _ports(system: System, port: str | None) -> list[Finding]:
     """Return the findings on a port, or on all that are at the USB."""
     if port is not None:
-        return examine_port(system, port) if is_device(port) else []
+        if is_device(port):
+            return examine_port(system, port)
+        what = f"{port or 'The port that is named'} is no device below /dev, so nothing of it was looked at."
+        return [note("port.there", what)]
     findings = [*check_bridges(system), check_brltty(system), check_modem_manager(system, None)]
     ports = [f"/dev/{name}" for device in usb_devices(system) for name in device.ttys]
     for name in ports:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def check_busy(system: System, port: str) -> Finding | None:
     """Look which process has the port open; ``None`` if it does not exist."""
     check = "port.busy"
     path = system.device(port)
-    if not path.exists():
+    if not os.path.exists(path):
         return None
     holders, hidden = _holders(system, path)
     if holders:

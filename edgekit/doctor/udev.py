@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Final
 
@@ -37,7 +38,7 @@ def check_raw_usb(system: System, board: BoardProfile | None) -> list[Finding]:
         if device.usb_id.partition(":")[0] not in vendors or not device.node:
             continue
         node = system.path(device.node)
-        if not node.exists():
+        if not os.path.exists(node):
             continue
         if system.may_use(node):
             findings.append(ok(check, f"You may use {device.title} as a USB device.", device.node))

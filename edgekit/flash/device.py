@@ -16,7 +16,7 @@ from edgekit.errors import InputError, TaskError
 from edgekit.files import write_atomic
 from edgekit.flash import ports
 from edgekit.flash.comeback import wait_for_board
-from edgekit.flash.find import Found, check_local, find_port, no_port
+from edgekit.flash.find import Found, check_named, check_there, find_port, no_port
 from edgekit.flash.flasher import Job, refuse_wishes
 from edgekit.flash.methods.method import PLACEHOLDER, Method, Order
 from edgekit.flash.ports import PortInfo, is_url
@@ -123,18 +123,20 @@ class DeviceFlasher:
         return board
 
     def _find(self, job: Job, board: BoardProfile) -> Found:
-        """Return where the board is; raises ``InputError`` if it is not here and the tool has to be told its port."""
+        """Return where the board is; raises ``InputError`` if it is not, or not where the user says."""
         found = find_port(job, board)
-        if found.port is None and not found.others and self.method.wants_port(board):
-            raise no_port(board, self.method.manual(board))
+        if self.method.wants_port(board):
+            if job.wishes.port is not None:
+                check_there(job.wishes.port)
+            elif found.port is None and not found.others:
+                raise no_port(board, self.method.manual(board))
         return found
 
     def _check_wishes(self, job: Job) -> None:
         refuse_wishes(job.wishes, "target", board=f"{job.project.board}, which is no Linux board,")
         if not self.method.bauds:
             refuse_wishes(job.wishes, "baud", board=self.method.title)
-        if not self.method.urls:
-            check_local(job, self.method.title)
+        check_named(job, self.method.title, urls=self.method.urls)
 
     def _do(self, order: Order, steps: Sequence[Step]) -> None:
         job = order.job

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from edgekit.boards.profile import BoardProfile
@@ -73,29 +75,46 @@ def find_port(job: Job, board: BoardProfile) -> Found:
 
 def no_port(board: BoardProfile, manual: str) -> InputError:
     """Return the error for a board that is not there; ``manual`` says what to press."""
-    here = ports.list_ports()
     ids = ", ".join(board.usb_ids)
     return InputError(
         f"No port of {board.name} is here{f' (USB ids {ids})' if ids else ''}.",
         "Plug the board in with a cable that carries data, or name its port with --port.",
         [
             *([manual] if manual else []),
-            f"Ports here: {', '.join(_named(port) for port in here)}."
-            if here
-            else "There are no ports here.",
+            _here(),
         ],
     )
 
 
-def check_local(job: Job, tool: str) -> None:
-    """Check that a port that the user named is one of this computer.
+def check_there(port: str) -> None:
+    """Check that a port that the user named is here, where it names a device of this computer.
 
     Raises
     ------
     InputError
-        If it is a URL.
+        If it is not.
     """
-    if job.wishes.port is not None and is_url(job.wishes.port):
+    if Path(port).is_absolute() and not os.path.exists(port):
+        raise InputError(
+            f"There is no port {port}.",
+            "Plug the board in with a cable that carries data, or name another port.",
+            [_here()],
+        )
+
+
+def check_named(job: Job, tool: str, *, urls: bool) -> None:
+    """Check that a port that the user named is one, and with ``urls`` unset one of this computer.
+
+    Raises
+    ------
+    InputError
+        If it is empty, or a URL.
+    """
+    if job.wishes.port == "":
+        raise InputError(
+            "--port names no port.", "Give its path, such as /dev/ttyUSB0, or leave --port out.", [_here()]
+        )
+    if not urls and job.wishes.port is not None and is_url(job.wishes.port):
         raise InputError(
             f"{tool} cannot flash over {job.wishes.port}.",
             "Run `edgekit flash` where the board is plugged in; bench and monitor work over the network.",
@@ -117,6 +136,11 @@ def _board(answer: Answer) -> str | None:
 
 def _only(found: Sequence[PortInfo]) -> PortInfo | None:
     return found[0] if len(found) == 1 else None
+
+
+def _here() -> str:
+    here = ports.list_ports()
+    return f"Ports here: {', '.join(_named(port) for port in here)}." if here else "There are no ports here."
 
 
 def _named(port: PortInfo) -> str:

@@ -228,6 +228,15 @@ def test_tflm_is_asked_for_where_it_is_needed_and_only_there(
     refused(capsys, "build", "--build", folder, "--tflm", tmp_path, words="is for the aot engine")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that nobody can read from its beginning")
+def test_what_cannot_be_read_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = folder / "src/model/model.c"
+    source.unlink()
+    source.symlink_to("/proc/self/mem")
+    refused(capsys, "build", "--build", folder, status=1, words=f"Could not build in {folder}: ")
+    refused(capsys, "build", "--build", folder / (300 * "x"), status=1, words="File name too long")
+
+
 def test_a_folder_of_the_users_in_the_way_is_left_alone(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -325,6 +325,13 @@ def test_a_busy_port_is_not_opened(bare: Path) -> None:
     assert checks["port.busy"] == "problem" and "boot.mode" not in checks and not record.ok
 
 
+@pytest.mark.parametrize("port", ["ttyUSB0", "rfc2217://pi:4000", "host", ""])
+def test_a_port_that_is_not_looked_at_is_told(port: str, bare: Path) -> None:
+    found = examine(None, None, port).findings
+    [finding] = [finding for finding in found if finding.check.startswith("port.")]
+    assert finding.level == "note" and "nothing of it was looked at" in finding.what
+
+
 def test_the_document_and_the_exit_status(bare: Path, tiny_model: bytes, tmp_path: Path) -> None:
     folder = export_folder(tiny_model, tmp_path / "build")
     done = edgekit("doctor", "--build", folder, "--json")

@@ -261,6 +261,15 @@ def test_what_an_emulated_board_has_no_use_for_is_refused(
     assert not (folder / "build.json").exists()
 
 
+def test_a_dry_run_ends_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flash", "--build", str(folder)]) == 0
+    try:
+        refused(capsys, "flash", "--build", folder, "--stop", "--dry-run", words="--dry-run touches nothing")
+        assert port_of(folder)
+    finally:
+        assert run(["flash", "--build", str(folder), "--stop"]) == 0
+
+
 def test_a_dry_run_prints_commands_that_start_the_board_and_starts_nothing(folder: Path) -> None:
     done = edgekit("flash", "--build", folder, "--dry-run")
     build, start = done.stdout.splitlines()

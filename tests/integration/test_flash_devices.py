@@ -219,6 +219,35 @@ def test_no_tool_is_told_a_word_in_place_of_a_port_that_is_not_there(
     assert not tools.calls
 
 
+def test_a_port_that_is_not_there_is_told_before_anything_is_built(
+    tiny_model: bytes, tmp_path: Path, desk: Desk, tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools.add("esptool")
+    folder = silicon_folder(tiny_model, tmp_path / "build", "esp32c3", lambda _: {"app.bin": (b"a", 0)})
+    (folder / "build.json").unlink()
+    other = desk.plug("ttyACM0", STLINK, "1")
+    gone = tmp_path / "dev/ttyUSB9"
+    said = refused(capsys, "flash", "--build", folder, "--port", gone, words=f"There is no port {gone}")
+    assert other in said and not tools.calls and not (folder / "build.log").exists()
+    for more in ([], ["--dry-run"]):
+        refused(capsys, "flash", "--build", folder, "--port", "", *more, words="--port names no port")
+
+
+def test_the_port_that_a_board_will_have_may_be_named_where_the_tool_needs_none(
+    pico: Path, desk: Desk, tools: FakeTools, tmp_path: Path
+) -> None:
+    tools.add("picotool")
+
+    def flashed() -> None:
+        if tools.calls:
+            desk.plug("ttyACM0", PICO_ID, "1", engine_with(identity_in(pico)))
+        else:
+            desk.later(flashed)
+
+    desk.later(flashed)
+    assert flash(pico, "--port", str(tmp_path / "dev/ttyACM0")) == 0
+
+
 @pytest.mark.parametrize("runner", ["pyocd", "bossac"])
 def test_wests_runner_for_a_probe_needs_no_port_and_bossac_takes_the_one_that_is_there(
     runner: str, tiny_model: bytes, tmp_path: Path, desk: Desk, tools: FakeTools

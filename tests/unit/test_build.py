@@ -149,6 +149,19 @@ def test_what_is_no_elf_file_is_refused() -> None:
             Elf(content)
 
 
+def test_what_is_no_whole_elf_file_is_refused_wherever_it_was_cut() -> None:
+    content = program("mps2-an386", HELLO).content
+    refused = 0
+    for size in range(0, len(content), len(content) // 97):
+        try:
+            elf = Elf(content[:size])
+            assert elf.symbols is not None and elf.placed is not None and elf.architecture is not None
+        except InputError as error:
+            refused += 1
+            assert "ELF file" in error.message
+    assert refused > 50
+
+
 def test_two_builds_of_one_program_are_equal() -> None:
     assert program("mps2-an386", HELLO).content == program("mps2-an386", HELLO).content
 

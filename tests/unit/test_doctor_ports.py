@@ -46,6 +46,12 @@ def test_what_is_no_device_of_this_computer_is_not_looked_at(port: str, computer
     assert found(computer, port) == {}
 
 
+def test_a_port_that_the_system_refuses_to_look_for_is_missing(computer: FakeSystem) -> None:
+    port = f"/dev/{300 * 'x'}"
+    levels = {finding.check: finding.level for finding in examine_port(computer.system, port)}
+    assert levels["port.there"] == "problem" and "port.busy" not in levels
+
+
 def test_a_missing_port_is_told_with_those_that_are_there(computer: FakeSystem) -> None:
     finding = found(computer, "/dev/ttyACM3")["port.there"]
     assert finding.level == "problem" and PORT in finding.evidence and "edgekit ports" in finding.fix
