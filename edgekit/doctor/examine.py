@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from edgekit import __version__
 from edgekit.boards.profile import BoardProfile
-from edgekit.build.drivers import Request
+from edgekit.build.drivers import Request, driver_of
 from edgekit.build.record import last_build, load_build
 from edgekit.codegen.record import load_project
 from edgekit.doctor.boot import check_boot_loaders, check_rom_loader
@@ -23,7 +24,7 @@ from edgekit.doctor.system import System, usb_device_of, usb_devices
 from edgekit.doctor.toolchains import check_toolchains
 from edgekit.doctor.udev import check_raw_usb
 from edgekit.documents import Document
-from edgekit.errors import InputError
+from edgekit.errors import EdgekitError, InputError
 
 _BAUD = 115_200
 _ESPRESSIF = "303A:"
@@ -85,8 +86,10 @@ def examine(
         and not any(f.level == "problem" for f in findings if _of_port(f))
     ):
         findings += _asked(computer, port, board)
-    if folder is not None:
-        findings += examine_build(folder)
+    if request is not None and request.project.framework != "linux":
+        if not any(finding.level == "problem" for finding in findings if finding.check.startswith("tool.")):
+            findings += check_ready(request)
+        findings += examine_build(request.folder)
     return DoctorRecord(
         board=board.name if board else None,
         build=str(folder) if folder else None,
@@ -138,6 +141,20 @@ def _asked(system: System, port: str, board: BoardProfile | None) -> list[Findin
         return [problem("port.open", f"{port} cannot be opened.", str(error), "See the other findings.")]
 
 
+def check_ready(request: Request) -> list[Finding]:
+    """Return what `edgekit build` would say of a folder that is not built, such as a library that nobody has named."""
+    folder = request.folder
+    if load_build(folder) is not None:
+        return []
+    try:
+        driver_of(request.project).plan(request)
+    except EdgekitError as error:
+        return [problem("build.ready", error.message, str(folder), error.hint)]
+    except OSError as error:
+        return [problem("build.ready", f"{folder} cannot be read.", str(error), "Check its permissions.")]
+    return []
+
+
 def examine_build(folder: Path) -> list[Finding]:
     """Return the findings on what was built in ``folder``.
 
@@ -148,20 +165,21 @@ def examine_build(folder: Path) -> list[Finding]:
     """
     project = load_project(folder)
     record = last_build(folder)
+    build = shlex.join(["edgekit", "build", "--build", str(folder)])
     if record is None:
-        return [note("build.there", f"Nothing was built in {folder} yet.", fix="`edgekit build`.")]
+        return [note("build.there", f"Nothing was built in {folder} yet.", fix=f"`{build}`.")]
     try:
         findings = check_firmware(load_image(folder, record.image.file, project))
     except (OSError, InputError) as error:
         what = f"The image {folder / record.image.file} cannot be read."
-        return [problem("build.image", what, str(error), "`edgekit build` makes it anew.")]
+        return [problem("build.image", what, str(error), f"`{build}` makes it anew.")]
     if load_build(folder) is None:
         findings.append(
             note(
                 "build.current",
                 "Sources or image are not what they were when the image was built.",
                 str(folder),
-                "`edgekit build`; `edgekit flash` does that by itself.",
+                f"`{build}`; `edgekit flash` does that by itself.",
             )
         )
     return findings

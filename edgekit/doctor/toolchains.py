@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from edgekit.build.drivers.zephyr import (
     zephyr_sdk_version,
     zephyr_version,
 )
+from edgekit.build.flash_tools import FlashTool, find_bossac, find_esptool, need_runner
 from edgekit.build.process import version_line
 from edgekit.build.toolchain import find_gcc
 from edgekit.build.tools import TOOLS, need_tool, older
@@ -39,6 +41,12 @@ FLASHERS: Final[Mapping[str, str]] = {
     "ssh": "ssh",
 }
 """What puts an image onto a board by each method, or starts it there."""
+
+_FINDERS: Final[Mapping[str, Callable[[], FlashTool]]] = {
+    "esptool": find_esptool,
+    "bossac": find_bossac,
+}
+"""Those that are found in other places than the path too."""
 
 _OWN_FLASHER: Final[tuple[Framework, ...]] = ("zephyr", "platformio")
 """Frameworks whose tool builds and flashes, whatever the board's method is."""
@@ -86,7 +94,8 @@ def check_tool(name: str) -> Finding:
 
 
 def _flasher(name: str, board: BoardProfile) -> Finding:
-    finding = check_tool(name)
+    find = _FINDERS.get(name)
+    finding = check_tool(name) if find is None else _flash_tool(name, find)
     if finding.level == "problem" and board.flash_method == "picotool":
         return note(
             finding.check,
@@ -95,6 +104,25 @@ def _flasher(name: str, board: BoardProfile) -> Finding:
             finding.fix,
         )
     return finding
+
+
+def _flash_tool(name: str, find: Callable[[], FlashTool]) -> Finding:
+    check = f"tool.{name}"
+    try:
+        tool = find()
+    except TaskError as error:
+        return problem(check, error.message, "not in the usual places", error.hint)
+    return ok(check, f"{TOOLS[name].name} {tool.version}".strip() + " is there.", shlex.join(tool.command))
+
+
+def _runner(board: BoardProfile) -> Finding:
+    """Return whether a program is there that west can flash a board of Zephyr's with."""
+    check = "tool.runner"
+    try:
+        program = need_runner(board.name)
+    except TaskError as error:
+        return problem(check, error.message, "not on the path", error.hint)
+    return ok(check, f"west flashes {board.name} with {program or 'what Zephyr has for it'}.")
 
 
 def _sdk(name: str, path: Path | None, version: str, minimum: str = "") -> Finding:
@@ -157,11 +185,13 @@ def _pico_sdk(_: BoardProfile | None, __: Request | None) -> list[Finding]:
     return findings
 
 
-def _zephyr(_: BoardProfile | None, request: Request | None) -> list[Finding]:
+def _zephyr(board: BoardProfile | None, request: Request | None) -> list[Finding]:
     folder = request.folder if request is not None else None
     base = find_zephyr(folder)
     minimum = pinned_zephyr(folder) if folder is not None else ""
     findings = [check_tool("west"), _sdk("zephyr", base, zephyr_version(base) if base else "", minimum)]
+    if board is not None:
+        findings.append(_runner(board))
     variant = other_toolchain()
     if variant:
         return [

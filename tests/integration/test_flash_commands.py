@@ -409,7 +409,7 @@ def test_a_dry_run_works_without_the_tool_and_says_that_it_is_missing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("edgekit.flash.methods.esptool.find_spec", lambda name: None)
+    monkeypatch.setattr("edgekit.build.flash_tools.find_spec", lambda name: None)
     folder = make(board, {**ESP, **BIN}, framework)
     capsys.readouterr()
     assert run(["flash", "--build", str(folder), "--dry-run", "--port", "/dev/x"]) == 0
@@ -454,7 +454,7 @@ def test_a_missing_tool_is_named_with_what_installs_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("edgekit.flash.methods.esptool.find_spec", lambda name: None)
+    monkeypatch.setattr("edgekit.build.flash_tools.find_spec", lambda name: None)
     tools.add(*installed)
     if "Zephyr" not in words:
         tools.add_zephyr()

@@ -6,18 +6,13 @@ with underscores instead of dashes in commands, options of commands and their va
 
 from __future__ import annotations
 
-import shutil
-import sys
-from collections.abc import Sequence
-from importlib import metadata
-from importlib.util import find_spec
-from pathlib import Path
+from functools import partial
 from typing import Final
 
 from edgekit.boards.profile import BoardProfile
-from edgekit.build.process import Tool
+from edgekit.build.flash_tools import FlashTool, find_esptool
 from edgekit.build.record import OUT_FOLDER
-from edgekit.build.tools import TOOLS, check_version, find_program, older
+from edgekit.build.tools import older
 from edgekit.errors import TaskError
 from edgekit.flash.flasher import Job
 from edgekit.flash.methods.method import Order, not_flashed
@@ -99,24 +94,25 @@ class Esptool:
 
     def check(self, job: Job, board: BoardProfile) -> None:
         """Find esptool."""
-        _find()
+        find_esptool()
 
     def steps(self, order: Order) -> list[Run]:
         """Return one command, which writes all files of the build to their addresses."""
         job, tool = order.job, _find_or_newest()
+        word = partial(_word, tool.version)
         settings = job.build.flash_settings if job.build is not None else {}
         chip = settings.get("chip") or order.board.mcu.lower().replace("-", "")
         command = [*tool.command, "--chip", chip, "--port", order.known_port]
         command += ["--baud", str(job.wishes.baud or BAUD)]
-        command += ["--before", tool.word(settings.get("before", "default-reset"))]
-        command += ["--after", tool.word(settings.get("after", "hard-reset"))]
-        command.append(tool.word("write-flash"))
+        command += ["--before", word(settings.get("before", "default-reset"))]
+        command += ["--after", word(settings.get("after", "hard-reset"))]
+        command.append(word("write-flash"))
         if job.build is None:
             # ESP-IDF's build writes the options and files of this command there.
             return [Run((*command, "@flash_args"), cwd=job.folder / OUT_FOLDER)]
         for name in _SETTINGS:
             if name in settings:
-                command += [tool.word(f"--flash-{name}"), settings[name]]
+                command += [word(f"--flash-{name}"), settings[name]]
         return [Run((*command, *_files(order)))]
 
     def manual(self, board: BoardProfile) -> str:
@@ -132,51 +128,20 @@ class Esptool:
         return not_flashed(order.board, failed)
 
 
-class _Found:
-    """The esptool that is installed: how it is called, and how it spells its words."""
-
-    def __init__(self, command: Sequence[str], version: str) -> None:
-        self.command = tuple(command)
-        self._underscores = older(version, _DASHES)
-
-    def word(self, name: str) -> str:
-        """Return a command, an option of a command or a value as this version spells it."""
-        if not self._underscores:
-            return name.replace("_", "-")
-        dashes = "--" if name.startswith("--") else ""
-        return dashes + name.removeprefix("--").replace("-", "_")
+def _word(version: str, name: str) -> str:
+    """Return a command, an option of a command or a value as ``version`` spells it."""
+    if not older(version, _DASHES):
+        return name.replace("_", "-")
+    dashes = "--" if name.startswith("--") else ""
+    return dashes + name.removeprefix("--").replace("-", "_")
 
 
-def _find() -> _Found:
-    """Return esptool: the program on the path, else the module beside edgekit.
-
-    Raises
-    ------
-    TaskError
-        If it is missing or too old.
-    """
-    info = TOOLS[_NAME]
-    here = find_spec(_NAME) is not None
-    program = shutil.which(_NAME)
-    if here and program is not None and Path(program).parent == Path(sys.executable).parent:
-        # Of the same environment: its version is known without starting it, which takes as long as all the rest.
-        check_version(info, version := metadata.version(_NAME))
-        return _Found((_NAME,), version)
-    try:
-        tool: Tool = find_program(info)
-    except TaskError:
-        if not here:
-            raise
-        return _Found((sys.executable, "-m", _NAME), metadata.version(_NAME))
-    return _Found((tool.name,), tool.version)
-
-
-def _find_or_newest() -> _Found:
+def _find_or_newest() -> FlashTool:
     """Return esptool, or where it is missing how the newest one would be called."""
     try:
-        return _find()
+        return find_esptool()
     except TaskError:
-        return _Found((_NAME,), _DASHES)
+        return FlashTool((_NAME,), _DASHES)
 
 
 def _files(order: Order) -> list[str]:

@@ -7,13 +7,13 @@ has to be Arduino's, as the one of most distributions does not know the nRF52840
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from typing import IO, Final
 
 from edgekit.boards.profile import BoardProfile
-from edgekit.build.tools import TOOLS, in_home, missing, need_tool
+from edgekit.build.flash_tools import find_bossac
+from edgekit.build.tools import TOOLS, need_tool
 from edgekit.errors import TaskError
 from edgekit.flash import ports
 from edgekit.flash.flasher import Job
@@ -26,11 +26,6 @@ _NRFUTIL: Final = "adafruit-nrfutil"
 _NRF52: Final = "0x0052"
 """Device type of the nRF52 in a package (Adafruit_nRF52_Arduino, platform.txt)."""
 _DFU_BAUD: Final = 115_200
-_ARDUINO: Final = (
-    f"~/.arduino15/packages/arduino/tools/{_BOSSAC}",
-    f"~/Library/Arduino15/packages/arduino/tools/{_BOSSAC}",
-)
-"""Where arduino-cli keeps its tools."""
 _GONE_S: Final = 3.0
 """How long a board may take to leave the bus after it was touched; one that stays was in its boot loader already."""
 _BACK_S: Final = 10.0
@@ -194,23 +189,6 @@ class RunAtBootLoader:
 def _bossac_or_name() -> str:
     """Return bossac, or where it is missing its name."""
     try:
-        return find_bossac()
+        return find_bossac().command[0]
     except TaskError:
         return _BOSSAC
-
-
-def find_bossac() -> str:
-    """Return Arduino's bossac: the one that its board package has brought, else the one on the path.
-
-    Raises
-    ------
-    TaskError
-        If there is none.
-    """
-    for place in _ARDUINO:
-        found = sorted(in_home(place).glob(f"*/{_BOSSAC}"))
-        if found:
-            return str(found[-1])
-    if shutil.which(_BOSSAC) is None:
-        raise missing(TOOLS[_BOSSAC])
-    return _BOSSAC
