@@ -111,16 +111,16 @@ def check_optimization(image: Image) -> Finding:
             "neither compile_commands.json nor DWARF",
             "`edgekit build` again with this edgekit leaves a compile_commands.json where the tools can.",
         )
-    for levels, report, what in (
-        (_SLOW, problem, "without optimization: it is several times slower"),
-        (_SMALL, warning, "for size and not for speed"),
+    for levels, report, what, so in (
+        (_SLOW, problem, "without optimization", ": they are several times slower"),
+        (_SMALL, warning, "for size and not for speed", ""),
     ):
         slow = [one for one in sources.values() if one.optimization in levels]
         if slow:
             first = slow[0]
             return report(
                 check,
-                f"{len(slow)} of {len(sources)} sources of engine and kernels were compiled {what}.",
+                f"Engine and kernels were compiled {what} in {len(slow)} of {len(sources)} sources{so}.",
                 f"{first.source}: {first.name} with {first.optimization}",
                 fix,
             )

@@ -57,11 +57,14 @@ def check_permission(system: System, port: str) -> Finding | None:
     user = system.user()
     evidence = f"{port}: mode {stat.S_IMODE(status.st_mode):04o}, group {group}; you are {user}"
     if not status.st_mode & stat.S_IWGRP or status.st_gid == 0:
+        device = usb_device_of(system, port)
         return problem(
             check,
             f"You may not use {port}, and no group may but root's.",
             evidence,
-            f"Let udev give it to you: `{rule_command(usb_device_of(system, port))}`, then plug the board in again.",
+            f"Let udev give it to you: `{rule_command(device)}`, then plug the board in again."
+            if device is not None
+            else f"`sudo chown {user} {port}`, which lasts until the computer is started again.",
         )
     if user in members:
         return problem(
@@ -78,9 +81,9 @@ def check_permission(system: System, port: str) -> Finding | None:
     )
 
 
-def rule_command(device: UsbDevice | None) -> str:
+def rule_command(device: UsbDevice) -> str:
     """Return the command that lets whoever sits at the computer use ``device``, by a rule of udev's."""
-    return vendor_rule(device.usb_id.partition(":")[0].lower() if device else "VID")
+    return vendor_rule(device.usb_id.partition(":")[0].lower())
 
 
 def vendor_rule(vendor: str) -> str:
@@ -107,7 +110,9 @@ def check_busy(system: System, port: str) -> Finding | None:
             f"Close it, or end it: `kill {' '.join(str(pid) for pid, _ in holders)}`.",
         )
     seen = (
-        f"{hidden} processes of others could not be looked into; `sudo edgekit doctor` can" if hidden else ""
+        f"processes of others that could not be looked into: {hidden}; `sudo edgekit doctor` can"
+        if hidden
+        else ""
     )
     return ok(check, f"Nobody that can be seen has {port} open.", seen)
 

@@ -104,7 +104,7 @@ def test_kernels_of_the_library_count_and_other_files_of_the_sdk_do_not(
     conv = by("-Os", file="/sdk/tflite-micro/tensorflow/lite/micro/kernels/cmsis_nn/conv.cc")
     said(check_optimization(image(project, compiled(), (main, other))), "ok")
     text = said(check_optimization(image(project, compiled(), (main, other, conv))), "warning")
-    assert "1 of 2 sources" in text and "conv.cc with -Os" in text
+    assert "compiled for size and not for speed in 1 of 2 sources." in text and "conv.cc with -Os" in text
 
 
 def test_the_fix_for_optimization_is_that_of_the_framework(

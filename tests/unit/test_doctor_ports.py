@@ -83,6 +83,13 @@ def test_group_membership_and_rules_are_told_apart(tmp_path: Path) -> None:
     assert 'ATTRS{idVendor}=="10c4"' in found(fake)["port.permission"].fix
 
 
+def test_a_port_that_is_not_on_usb_has_no_rule_for_its_fix(tmp_path: Path) -> None:
+    fake = FakeSystem(tmp_path, frozenset({USER}))
+    fake.node("/dev/ttyS0", 0o600)
+    finding = found(fake, "/dev/ttyS0")["port.permission"]
+    assert "sudo chown ann /dev/ttyS0" in finding.fix and "VID" not in finding.fix
+
+
 def test_who_keeps_the_port_is_named(computer: FakeSystem) -> None:
     computer.process(1234, "picocom", "/dev/pts/7", PORT)
     computer.process(1235, "bash", "/dev/ttyUSB1")
