@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--baud",
     type=click.IntRange(300, 12_000_000),
     metavar="RATE",
-    help="Speed of the transfer, with esptool.",
+    help="Speed of the transfer, with esptool and nrfutil.",
 )
 @click.option(
     "--threads",

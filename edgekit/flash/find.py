@@ -49,8 +49,7 @@ def find_port(job: Job, board: BoardProfile) -> Found:
     """
     here = ports.list_ports()
     if (named := job.wishes.port) is not None:
-        known = [port for port in here if port.device == named]
-        return Found(known[0] if known else PortInfo(named))
+        return Found(_known(here, named) or PortInfo(named))
     matching = tuple(port for port in here if port.may_be(board))
     if len(matching) < 2:
         return Found(matching[0] if matching else None)
@@ -136,6 +135,14 @@ def _board(answer: Answer) -> str | None:
 
 def _only(found: Sequence[PortInfo]) -> PortInfo | None:
     return found[0] if len(found) == 1 else None
+
+
+def _known(here: Sequence[PortInfo], named: str) -> PortInfo | None:
+    """Return the port that is called ``named``, or that this leads to, as /dev/serial/by-id/... does."""
+    same = [port for port in here if port.device == named]
+    leads_to = os.path.realpath(named)
+    same += [port for port in here if os.path.realpath(port.device) == leads_to]
+    return same[0] if same else None
 
 
 def _here() -> str:

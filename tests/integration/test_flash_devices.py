@@ -233,6 +233,21 @@ def test_a_port_that_is_not_there_is_told_before_anything_is_built(
         refused(capsys, "flash", "--build", folder, "--port", "", *more, words="--port names no port")
 
 
+def test_a_port_that_is_named_by_a_link_is_the_one_that_the_link_leads_to(
+    pico: Path, desk: Desk, tools: FakeTools, tmp_path: Path
+) -> None:
+    """As /dev/serial/by-id has them: of two boards the right one is picked, and found again by its serial number."""
+    tools.add("picotool")
+    desk.plug("ttyACM0", PICO_ID, "OTHER", ToyEngine())
+    port = desk.plug("ttyACM1", PICO_ID, "E660", engine_with(identity_in(pico)))
+    link = tmp_path / "usb-Raspberry_Pi_Pico_E660-if00"
+    link.symlink_to(port)
+    assert flash(pico, "--port", str(link)) == 0
+    assert tools.calls[0][-2:] == ["--ser", "E660"]
+    record = json.loads((pico / FLASH_FILE).read_text())
+    assert (record["port"], record["serial_number"], record["usb_id"]) == (port, "E660", PICO_ID)
+
+
 def test_the_port_that_a_board_will_have_may_be_named_where_the_tool_needs_none(
     pico: Path, desk: Desk, tools: FakeTools, tmp_path: Path
 ) -> None:
