@@ -336,6 +336,18 @@ def test_a_variable_that_leads_nowhere_is_named(
     assert f"$ZEPHYR_BASE is {long}, and there it is not." in said
 
 
+def test_esp_idf_is_entered_where_a_relative_path_leads(
+    tools: Path, tmp_path: Path, tiny_model: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idf = fake_tools.make_idf(tmp_path / "idf")
+    folder = project("esp_idf", tmp_path, tiny_model, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IDF_PATH", "idf")
+    assert built(folder)["tools"]["esp-idf"] == "5.4.1"
+    [(_, environment, _)] = fake_tools.told(tmp_path / "log")
+    assert environment["IDF_PATH"] == str(idf)
+
+
 def test_idf_py_on_the_path_goes_before_a_variable_that_leads_nowhere(
     tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,13 +71,17 @@ def find_idf() -> Idf | None:
 
     The others are the one that the installation manager has selected, and those in the usual places, newest first.
     """
-    named = os.environ.get(IDF_VARIABLE)
+    value = os.environ.get(IDF_VARIABLE)
+    # Absolute: its tools are run in the build folder.
+    named = Path(value).absolute() if value else None
+    if named is not None and not _is_idf(named):
+        named = None
     program = shutil.which("idf.py")
     if program:
-        path = Path(named) if named and _is_idf(Path(named)) else Path(program).resolve().parents[1]
+        path = named or Path(program).resolve().parents[1]
         return Idf(path, (program,), idf_version(path))
-    if named and _is_idf(Path(named)):
-        return _entered(Path(named), Path(named, "export.sh"))
+    if named is not None:
+        return _entered(named, named / "export.sh")
     for path, script in (*_installed(), *_placed()):
         if _is_idf(path):
             return _entered(path, script)
