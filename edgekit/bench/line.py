@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import serial
 
@@ -23,6 +25,7 @@ _SLICE_S: Final = 0.05
 _WRITE_TIMEOUT_S: Final = 10.0
 _NO_WRITE_TIMEOUT: Final = "rfc2217:"
 """What pyserial has no time limit of writing for, and refuses to open with one."""
+_NETWORK: Final = ("socket://", "rfc2217://")
 _LINE_MAX: Final = 4 * MESSAGE_MAX
 """What comes without an end is dropped past this: noise, or the wrong speed."""
 
@@ -190,6 +193,7 @@ def open_port(url: str, baud: int = BAUD) -> SerialPort:
     TaskError
         If it is in use or does not open for another reason.
     """
+    _check_network(url)
     register()
     extra: dict[str, Any] = {} if "://" in url else {"exclusive": True}
     if not url.lower().startswith(_NO_WRITE_TIMEOUT):
@@ -209,6 +213,23 @@ def open_port(url: str, baud: int = BAUD) -> SerialPort:
         ) from error
     opened: SerialPort = port
     return opened
+
+
+def _check_network(url: str) -> None:
+    """Check that a URL of another computer names it and a port there, which pyserial reports in riddles."""
+    if not url.lower().startswith(_NETWORK):
+        return
+    try:
+        parts = urlsplit(url)
+        complete = bool(parts.hostname and parts.port)
+    except ValueError:
+        complete = False
+    if not complete:
+        scheme = url.partition(":")[0].lower()
+        raise InputError(
+            f"{url} does not name a host and a port there.",
+            f"Write {scheme}://HOST:PORT, with a port from 1 to 65535.",
+        )
 
 
 M = TypeVar("M", bound=Message)
@@ -283,10 +304,16 @@ def _meaning(url: str, error: Exception) -> EdgekitError:
             f"The server at {url} does not answer when it is to set DTR and RTS.",
             f"Go without: {url}{'&' if '?' in url else '?'}ign_set_control.",
         )
+    if isinstance(error.__context__, socket.gaierror):
+        return TaskError(
+            f"The host of {url} is not known: {error.__context__.strerror}.",
+            "Check its name, and the network.",
+        )
     if "refused" in text:
         return TaskError(f"Nothing listens at {url}.", "Start the emulator or serial server first.")
     return TaskError(
-        f"{url} could not be opened: {text}.", "Check the port's name and that nothing else uses it."
+        f"{url} could not be opened: {text.removeprefix(f'Could not open port {url}: ')}.",
+        "Check the port's name and that nothing else uses it.",
     )
 
 

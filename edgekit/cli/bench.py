@@ -165,6 +165,8 @@ def command(
     for path in (output, junit):
         if path is not None:
             check_writable(path.parent)
+            if path.is_dir():
+                raise InputError(f"{path} is a folder, not a file.", "Give the name of a file to write.")
     record = _run(subject, job, interpreter, mlperf, baud)
     print_bench(record, stderr_console())
     _write(record, output, junit)

@@ -45,6 +45,11 @@ def find_subject(port: str | None, build: Path | None, model: Path | None) -> Su
         model = model_path(port)
     if build is None and (model is None or port in (None, _EMULATED)):
         build = DEFAULT_BUILD
+        if model is not None and port is None and not build.exists():
+            raise InputError(
+                "Nothing says where the board is that the model is on.",
+                "Give its --port (host for this computer in its place), or its build folder with --build.",
+            )
     project = load_project(build) if build is not None else None
     if port is None:
         assert build is not None

@@ -70,7 +70,7 @@ def parse_target(text: str) -> Target:
     """
     match = _TARGET.fullmatch(text.removeprefix(SCHEME))
     if match is None or int(match["port"] or 22) not in range(1, 65_536):
-        raise InputError(f"{text} is no target for ssh.", "Give USER@HOST, such as pi@raspberrypi.local.")
+        raise InputError(f"{text!r} is no target for ssh.", "Give USER@HOST, such as pi@raspberrypi.local.")
     return Target(match["host"], int(match["port"]) if match["port"] else None)
 
 

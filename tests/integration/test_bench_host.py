@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 import serial
+from command_line import refused
 
 from edgekit.cli.main import run
 from edgekit.codegen.golden import golden_to_npz, make_golden
@@ -201,16 +202,42 @@ def test_golden_vectors_that_do_not_hold_fail(build: Path, tiny_model: bytes) ->
         (["--port", "host", "--build", "BUILD", "--baud", "1"], 2, "--baud"),
         (["--build", "BUILD"], 2, "--port"),
         (["--port", "host", "--build", "BUILD", "-o", "BUILD/model.tflite/x.json"], 2, "Cannot write"),
+        (["--port", "socket://pi", "--build", "BUILD"], 2, "does not name a host and a port"),
+        (["--port", "ssh:///4747", "--build", "BUILD"], 2, "'' is no target for ssh"),
+        (["--model", "BUILD/model.tflite"], 2, "Nothing says where the board is"),
     ],
 )
 def test_what_the_user_gets_wrong_is_said_in_a_sentence(
-    args: list[str], status: int, words: str, build: Path, capsys: pytest.CaptureFixture[str]
+    args: list[str],
+    status: int,
+    words: str,
+    build: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     filled = [arg.replace("BUILD", str(build)) for arg in args]
+    monkeypatch.chdir(build.parent)
     assert run(["bench", *filled]) == status
     printed = capsys.readouterr()
     assert words in printed.err and "Traceback" not in printed.err and printed.out == ""
     assert not (build / "bench.json").exists()
+
+
+@pytest.mark.parametrize("option", ["--output", "--junit"])
+def test_a_folder_in_place_of_a_file_is_refused_before_anything_runs(
+    option: str, build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(
+        capsys,
+        "bench",
+        "--build",
+        build,
+        "--port",
+        "socket://127.0.0.1:1",
+        option,
+        tmp_path,
+        words="is a folder",
+    )
 
 
 class TestHostUrl:

@@ -161,6 +161,27 @@ def test_a_url_of_no_known_kind_is_refused() -> None:
         open_line("gopher://x")
 
 
+@pytest.mark.parametrize(
+    "url", ["socket://127.0.0.1", "socket://127.0.0.1:99999", "SOCKET://:1", "rfc2217://[::1", "socket://a:b"]
+)
+def test_a_url_without_host_and_port_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="does not name a host and a port") as caught:
+        open_line(url)
+    assert f"Write {url.partition(':')[0].lower()}://HOST:PORT" in caught.value.hint
+
+
+def test_a_host_that_nobody_knows_is_named() -> None:
+    unknown = serial.SerialException("Could not open port socket://x:1: [Errno -2] Name or service not known")
+    unknown.__context__ = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    told = line_module._open_error("socket://x:1", unknown)
+    assert told.message == "The host of socket://x:1 is not known: Name or service not known."
+    other = serial.SerialException("Could not open port socket://x:1: timed out")
+    assert (
+        line_module._open_error("socket://x:1", other).message
+        == "socket://x:1 could not be opened: timed out."
+    )
+
+
 class Gone(VirtualLine):
     """A cable that was pulled out."""
 
