@@ -57,6 +57,18 @@ def check_refusal(text: str, words: str = "", hint: bool = True) -> None:
     assert not hint or "\n  Try: " in text, text
 
 
+def monitored(capsys: pytest.CaptureFixture[str], words: str, *args: str | Path) -> str:
+    """Run ``edgekit monitor`` until ``words`` are in what it shows, for longer where the machine is slow."""
+    shown = ""
+    for seconds in (1, 5, 30):
+        capsys.readouterr()
+        assert run(["monitor", *map(str, args), "--for", f"{seconds}s"]) == 0
+        shown = capsys.readouterr().out
+        if words in shown:
+            return shown
+    raise AssertionError(f"{words} is not in {shown}")
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Return every file below ``folder`` with its content, but for the lock, which is always empty."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != LOCK_FILE]

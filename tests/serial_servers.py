@@ -109,10 +109,11 @@ def ser2net(folder: Path, device: str) -> Iterator[tuple[str, str]]:
     """
     program = find_ser2net()
     assert program is not None
-    ports = []
-    for _ in range(2):
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            ports.append(probe.getsockname()[1])
+    # Both are held at the same time, so that they are two.
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
     config, log = folder / "ser2net.yaml", folder / "ser2net.log"
     connector = f"  connector: serialdev(nouucplock=true),{device},115200n81,local\n"
     config.write_text(

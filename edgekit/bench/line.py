@@ -166,6 +166,9 @@ class Line:
                 "Reset the board, unplug and replug it, and check that flow control is off.",
             ) from error
         except (OSError, serial.SerialException, TypeError) as error:
+            # Why may have come before: an agent that serves another host says so, and closes.
+            with contextlib.suppress(TaskError):
+                self._read(blocking=False)
             raise self._lost(error) from error
         self.sent_bytes += len(data)
 

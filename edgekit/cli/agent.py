@@ -99,7 +99,7 @@ def command(
         raise click.UsageError("Give --listen or --serial, not both.")
     if model is not None and folder is not None:
         raise click.UsageError("Give --build or --model, not both.")
-    host, port = _address(listen or _LISTEN)
+    host, port = _address(_LISTEN if listen is None else listen)
     if background is not None:
         from edgekit.device.agent.background import start
 

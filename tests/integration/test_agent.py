@@ -269,6 +269,7 @@ def test_only_a_few_modules_are_needed_on_the_board(folder: Path) -> None:
         (("--listen", "127.0.0.1"), "HOST:PORT"),
         (("--listen", "127.0.0.1:70000"), "HOST:PORT"),
         (("--listen", ":4747"), "HOST:PORT"),
+        (("--listen", ""), "HOST:PORT"),
         (("--listen", "127.0.0.1:1", "--serial", "/dev/ttyS0"), "not both"),
         (("--model", "x.tflite"), "not both"),
     ],

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import refused
+from command_line import monitored, refused
 from ssh_board import ALIAS, Board, find_sshd, ssh_board, stub_wheels
 
 from edgekit.bench.client import Client
@@ -91,9 +91,7 @@ def test_what_is_flashed_is_benched_through_ssh_and_ended(
         found["ok"] and found["port"] == record.port and found["outputs"] == {"compared": 5, "mismatched": 0}
     )
     assert found["selftest"] == "passed" and found["board"] == "rpi4"
-    capsys.readouterr()
-    assert run(["monitor", "--build", str(flashed), "--send", "name", "--for", "1s"]) == 0
-    assert "m-name-dut-[edgekit]" in capsys.readouterr().out
+    monitored(capsys, "m-name-dut-[edgekit]", "--build", flashed, "--send", "name")
     assert run(["flash", "--build", str(flashed), "--stop"]) == 0
     assert "Ended the agent" in capsys.readouterr().err and not (flashed / "flash.json").exists()
     refused(capsys, "bench", "--build", flashed, "--port", record.port, status=1, words="No agent listens")

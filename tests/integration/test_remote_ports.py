@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import refused
+from command_line import monitored, refused
 from firmware_folder import export_folder
 from firmware_posix import Running, build_posix, running
 from serial_servers import Rfc2217Server, find_ser2net, ser2net
@@ -59,9 +59,7 @@ def test_a_board_behind_rfc2217_is_bit_exact(
 ) -> None:
     with Rfc2217Server(device.port) as server:
         check(folder, server.url)
-        capsys.readouterr()
-        assert run(["monitor", "--port", server.url, "--baud", "57600", "--send", "name", "--for", "1s"]) == 0
-        assert "m-name-dut-[edgekit]" in capsys.readouterr().out
+        monitored(capsys, "m-name-dut-[edgekit]", "--port", server.url, "--baud", "57600", "--send", "name")
         assert server.baud_rates == [115_200, 57_600], "--baud does not reach the line"
 
 

@@ -40,7 +40,7 @@ from edgekit.bench.record import (
 from edgekit.bench.statistics import latencies, latency_unit, summarize
 from edgekit.errors import EdgekitError, InputError, TaskError
 from edgekit.report.bench import print_bench
-from edgekit.wire.declaration import COMMAND_END, FRAME_MARK, LINE_END, Code, Error, Type
+from edgekit.wire.declaration import BUSY_LINE, COMMAND_END, FRAME_MARK, LINE_END, Code, Error, Type
 from edgekit.wire.frames import Frame, decode, encode
 
 
@@ -192,6 +192,22 @@ class Gone(VirtualLine):
 def test_an_unplugged_device_is_reported() -> None:
     with pytest.raises(TaskError, match="connection to test was lost"):
         virtual_client(Gone(lambda clock: ToyEngine(clock=clock))).load(bytes(1300))
+
+
+def test_why_a_line_is_gone_may_have_come_before() -> None:
+    class Refused(Gone):
+        waiting = f"{BUSY_LINE}\r\n".encode()
+
+        @property
+        def in_waiting(self) -> int:
+            return len(self.waiting)
+
+        def read(self, size: int = 1, /) -> bytes:
+            came, self.waiting = self.waiting, b""
+            return came
+
+    with pytest.raises(TaskError, match="in use by another host"):
+        Line(Refused(lambda clock: ToyEngine(clock=clock)), "test").send_text("name")
 
 
 def record(**changes: object) -> BenchRecord:
