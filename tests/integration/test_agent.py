@@ -19,8 +19,10 @@ from command_line import edgekit, refused
 
 from edgekit.cli.main import run
 from edgekit.codegen.golden import golden_to_npz, load_golden
+from edgekit.device.agent import background
 from edgekit.device.agent.background import read_record
 from edgekit.device.linux import LinuxEngine, read_subject
+from edgekit.errors import TaskError
 from edgekit.flash.processes import identity_of
 from edgekit.tflite.interpreter import HostInterpreter
 
@@ -210,6 +212,26 @@ class TestBackground:
             assert bench(folder, f"socket://{running.address}")["ok"]
         finally:
             edgekit("agent", "--stop", record)
+
+    def test_one_whose_record_cannot_be_written_does_not_go_on(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started: list[background.Running] = []
+        launch = background._launch
+
+        def noted(*args: Any) -> background.Running:
+            started.append(launch(*args))
+            return started[-1]
+
+        def full(*_: object) -> None:
+            raise TaskError("There is no room left.", "Free some.")
+
+        monkeypatch.setattr(background, "_launch", noted)
+        monkeypatch.setattr(background, "write_atomic", full)
+        with pytest.raises(TaskError, match="no room left"):
+            background.start(tmp_path / "agent.json", ["--build", str(folder), *REFERENCE])
+        (one,) = started
+        assert identity_of(one.pid) != one.identity, "it runs, and nobody knows"
 
     def test_a_damaged_record_is_said_to_be_one(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from edgekit.errors import InputError, TaskError
+from edgekit.errors import EdgekitError, InputError, TaskError
 from edgekit.files import write_atomic
 from edgekit.flash.processes import end_process, identity_of
 
@@ -60,24 +60,21 @@ def start(record: Path, options: Sequence[str]) -> Running:
     Raises
     ------
     InputError
-        If the record is damaged.
+        If the record is damaged, or cannot be written.
     TaskError
-        If the agent does not start; the one before runs again then.
+        If the agent does not start, or there is no room for its record; the one before runs again then.
     """
     before = read_record(record)
     if before is not None:
         _end(before)
     command = (sys.executable, "-m", "edgekit", "agent", *options)
     try:
-        running = _launch(record, command, os.getcwd(), os.environ.get("PYTHONPATH", ""))
-    except TaskError:
+        return _launch_recorded(record, command, os.getcwd(), os.environ.get("PYTHONPATH", ""))
+    except EdgekitError:
         if before is not None:
-            with contextlib.suppress(TaskError, OSError):
-                again = _launch(record, before.command, before.folder, before.path)
-                write_atomic(record, json.dumps(asdict(again), indent=2) + "\n")
+            with contextlib.suppress(EdgekitError, OSError):
+                _launch_recorded(record, before.command, before.folder, before.path)
         raise
-    write_atomic(record, json.dumps(asdict(running), indent=2) + "\n")
-    return running
 
 
 def stop(record: Path) -> bool:
@@ -126,6 +123,17 @@ def tell_ready(descriptor: int, address: str) -> None:
     with contextlib.suppress(OSError):
         os.write(descriptor, f"{_READY}{address}\n".encode())
         os.close(descriptor)
+
+
+def _launch_recorded(record: Path, command: Sequence[str], folder: str, path: str) -> Running:
+    """Start an agent and write its record; none goes on without one, for nobody would find it again."""
+    running = _launch(record, command, folder, path)
+    try:
+        write_atomic(record, json.dumps(asdict(running), indent=2) + "\n")
+    except BaseException:
+        _end(running)
+        raise
+    return running
 
 
 def _launch(record: Path, command: Sequence[str], folder: str, path: str) -> Running:
