@@ -83,10 +83,11 @@ _last: Final[list[tuple[Graph, tuple[OpWork, ...]]]] = []
 
 def op_work(graph: Graph, op: Op) -> OpWork:
     """Return the work of one run of ``op``. Operators that are not known count as copying their output."""
-    outputs = sum(tensor.elements for tensor in graph.op_outputs(op))
-    if op.kind in _WEIGHTED:
+    written = graph.op_outputs(op)
+    outputs = sum(tensor.elements for tensor in written)
+    if op.kind in _WEIGHTED and written:
         shape = _weights_shape(graph, op)
-        place = graph.op_outputs(op)[0].shape
+        place = written[0].shape
         pixels = prod(place[:-1]) if len(place) == 4 else 1
         return OpWork(
             _weighted_class(graph, op, shape), op_mult_adds(graph, op), outputs, prod(shape), pixels

@@ -19,6 +19,7 @@ from edgekit.memory.releases import VERIFIED_RELEASE, Abi, TflmRelease
 from edgekit.memory.scratch import scratch_requests
 from edgekit.memory.static_plan import plan_lower_bound, plan_static
 from edgekit.memory.tflm_leads import dead_parts, overlaps_of
+from edgekit.tflite.form import disorder
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.offline import OFFLINE_PLAN, ONLINE, offline_offsets, with_offsets
 from edgekit.tflite.support import Problem
@@ -80,7 +81,12 @@ def plan_name(graph: Graph) -> TensorPlan:
 
 
 def plan_problems(graph: Graph, kernels: KernelLibrary) -> list[Problem]:
-    """Return what is wrong with the plan in ``graph`` when it runs with ``kernels``; empty without a plan."""
+    """Return what is wrong with the plan in ``graph`` when it runs with ``kernels``; empty without a plan.
+
+    Of a graph that cannot run as it is, its plan is not looked at.
+    """
+    if disorder(graph) is not None:
+        return []
     try:
         if offline_offsets(graph) is None:
             return []

@@ -270,14 +270,14 @@ def slice_begins(graph: Graph, op: Op) -> tuple[int, ...] | None:
     """Return where a STRIDED_SLICE begins in each dimension, or ``None`` if it is more than a box cut out."""
     x, y = graph.tensors[op.inputs[0]].shape, graph.tensors[op.outputs[0]].shape
     masks = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask", "offset")
-    constants = [graph.tensors[i].data for i in op.inputs[1:4]]
+    constants = [graph.tensors[i].data if i >= 0 else None for i in op.inputs[1:4]]
     if len(x) != len(y) or any(op.options.get(mask) for mask in masks):
         return None
     values = [None if c is None else c.reshape(-1).tolist() for c in constants]
     if len(values) != 3 or None in values:
         return None
     begins, ends, strides = (v or [] for v in values)
-    if len(begins) != len(x) or any(stride != 1 for stride in strides):
+    if not len(begins) == len(ends) == len(x) or any(stride != 1 for stride in strides):
         return None
     inside = all(
         begin >= 0 and begin + size == end <= whole

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from edgekit.tflite.form import disorder
 from edgekit.tflite.graph import Graph, Op
 from edgekit.tflite.support import Problem, missing_kernels
 
@@ -95,6 +96,16 @@ def _model_problems(graph: Graph) -> list[Problem]:
                 "model",
                 f"{len(dynamic)} tensors have dynamic shapes, first tensor {dynamic[0]}{because}.",
                 "Give the network a static batch of 1 and convert again.",
+            )
+        )
+    wrong = None if dynamic else disorder(graph)
+    if wrong is not None:
+        problems.append(
+            Problem(
+                None,
+                "model",
+                f"It cannot run as it is: {wrong}.",
+                "Convert the model again; the file may be damaged.",
             )
         )
     if is_int8_network(graph):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from edgekit.tflite.form import disorder
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.reader import OPTION_TABLES, PLAIN_OPS, read_graph
 from edgekit.tflite.writer import write_model
@@ -51,7 +52,9 @@ def obstacle(graph: Graph) -> str | None:
         return f"it has operators whose options edgekit does not know ({', '.join(unknown)})"
     if odd:
         return f"tensor {odd[0]} is dynamic, variable, sparse or quantized in a way of its own"
-    return f"the values of tensor {without[0]} are of a type that edgekit does not know" if without else None
+    if without:
+        return f"the values of tensor {without[0]} are of a type that edgekit does not know"
+    return disorder(graph)
 
 
 def slim_graph(graph: Graph) -> Graph:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from graphs import convolution, fully_connected, one_op, tensor
+from graphs import convolution, followed_by, fully_connected, one_op, tensor
 
+from edgekit.errors import InputError
+from edgekit.latency.work import graph_work
+from edgekit.memory.plans import plan_problems
+from edgekit.memory.rewrite import plan_model
 from edgekit.mobilenet.architecture import ARCHS, NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.tflite.check import Problem, check_graph, dead_tensors, is_int8_network
 from edgekit.tflite.graph import Graph, Op, Tensor
+from edgekit.tflite.offline import with_offsets
 
 INT8_CONVOLUTION = convolution(tensor(1, 8, 8, 3), (3, 3), tensor(1, 8, 8, 4))
 
 
 def retyped(graph: Graph, dtype: str, indices: Sequence[int]) -> Graph:
     tensors = [replace(t, dtype=dtype) if t.index in indices else t for t in graph.tensors]
+    return replace(graph, tensors=tuple(tensors))
+
+
+def reshaped(graph: Graph, index: int, shape: tuple[int, ...]) -> Graph:
+    tensors = [replace(t, shape=shape) if t.index == index else t for t in graph.tensors]
     return replace(graph, tensors=tuple(tensors))
 
 
@@ -77,9 +88,12 @@ def test_a_custom_operator_that_tflite_micro_has_is_no_problem() -> None:
 def test_float_ends_of_an_int8_network_are_pointed_out(places: tuple[int, ...], said: str) -> None:
     body = INT8_CONVOLUTION
     ends = (tensor(1, 8, 8, 3, dtype="float32"), tensor(1, 8, 8, 4, dtype="float32"))
-    graph = appended(body, Op(0, "QUANTIZE", (4,), (0,)), ends[0])
-    graph = appended(graph, Op(0, "DEQUANTIZE", (3,), (5,)), ends[1])
-    graph = replace(graph, inputs=(4 if 0 in places else 0,), outputs=(5 if 3 in places else 3,))
+    graph = appended(body, Op(0, "DEQUANTIZE", (3,), (4,)), ends[1])
+    graph = replace(graph, outputs=(4 if 3 in places else 3,))
+    if 0 in places:
+        graph = appended(graph, Op(0, "QUANTIZE", (5,), (0,)), ends[0])
+        ops = tuple(replace(op, index=k) for k, op in enumerate(graph.ops[-1:] + graph.ops[:-1]))
+        graph = replace(graph, ops=ops, inputs=(5,))
     problem = one_problem(graph)
     assert is_int8_network(graph)
     assert (problem.index, problem.op, problem.severity) == (None, "model", "warning")
@@ -153,8 +167,41 @@ def test_unsupported_operators_come_before_everything_else() -> None:
     assert [p.op for p in problems[3:]] == ["model", "model"]
 
 
-def test_operators_that_lack_their_tensors_are_not_looked_into() -> None:
-    graph = replace(INT8_CONVOLUTION, ops=(replace(INT8_CONVOLUTION.ops[0], inputs=(0,)),))
-    assert [problem.op for problem in check_graph(graph)] == []
-    graph = replace(INT8_CONVOLUTION, ops=(replace(INT8_CONVOLUTION.ops[0], inputs=(-1, 1, 2)),))
-    assert [problem.op for problem in check_graph(graph)] == []
+ADDED = one_op("ADD", (tensor(1, 8), tensor(1, 8)), tensor(1, 8))
+CHAIN = followed_by(followed_by(one_op("RELU", (tensor(1, 8),), tensor(1, 8)), "TANH"), "LOGISTIC")
+
+
+def op_changed(graph: Graph, **changes: Any) -> Graph:
+    return replace(graph, ops=(replace(graph.ops[0], **changes), *graph.ops[1:]))
+
+
+@pytest.mark.parametrize(
+    ("graph", "said"),
+    [
+        (op_changed(INT8_CONVOLUTION, inputs=(0,)), "operator 0 (CONV_2D) does not have"),
+        (op_changed(INT8_CONVOLUTION, inputs=(-1, 1, 2)), "operator 0 (CONV_2D) does not have"),
+        (op_changed(INT8_CONVOLUTION, outputs=()), "operator 0 (CONV_2D) does not have"),
+        (op_changed(INT8_CONVOLUTION, options={}), "operator 0 (CONV_2D) does not have"),
+        (reshaped(INT8_CONVOLUTION, 0, (8, 8, 3)), "operator 0 (CONV_2D) does not have"),
+        (reshaped(INT8_CONVOLUTION, 3, (1, 8, 8, 5)), "operator 0 (CONV_2D) does not have"),
+        (op_changed(ADDED, inputs=(0,)), "operator 0 (ADD) does not have"),
+        (one_op("RESHAPE", (tensor(1, 8),), tensor(2, 8)), "operator 0 (RESHAPE) does not have"),
+        (one_op("AVERAGE_POOL_2D", (tensor(1, 8, 8, 3),), tensor(1, 4, 4, 3)), "(AVERAGE_POOL_2D) does not"),
+        (one_op("CONCATENATION", (tensor(1, 8),) * 2, tensor(1, 16)), "(CONCATENATION) does not have"),
+        (fully_connected(tensor(1, 8), tensor(1, 0)), "(FULLY_CONNECTED) does not have"),
+        (op_changed(CHAIN, inputs=(3,)), "operator 0 (RELU) reads tensor 3 before anything is written to it"),
+        (op_changed(CHAIN, inputs=(1,)), "operator 0 (RELU) reads tensor 1 before anything is written to it"),
+        (op_changed(CHAIN, outputs=(0,)), "operator 0 (RELU) writes to tensor 0, which has its values"),
+        (op_changed(CHAIN, outputs=(3,)), "operator 1 (TANH) reads tensor 1 before anything is written"),
+        (replace(CHAIN, ops=CHAIN.ops[:2]), "nothing is written to its output, tensor 3"),
+    ],
+)
+def test_a_graph_that_does_not_hold_together_is_told_and_no_plan_is_made_of_it(
+    graph: Graph, said: str
+) -> None:
+    problem = next(problem for problem in check_graph(graph) if problem.severity == "error")
+    assert said in problem.problem and problem.op == "model"
+    with pytest.raises(InputError, match="cannot be written anew"):
+        plan_model(graph, "bands", "reference")
+    assert plan_problems(with_offsets(graph, [0] * len(graph.tensors)), "reference") == []
+    assert len(graph_work(graph)) == len(graph.ops)
