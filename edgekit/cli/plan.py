@@ -13,6 +13,7 @@ from edgekit.cli.params import board_option, choose_kernels
 from edgekit.errors import InputError
 from edgekit.files import check_writable, write_atomic
 from edgekit.memory.plan_names import PLANS, Plan
+from edgekit.memory.rewrite import check_rewritable
 from edgekit.report.console import stderr_console
 from edgekit.report.planning import print_plans
 from edgekit.search.planning import plan_file, written
@@ -61,6 +62,7 @@ def command(
     chosen = choose_kernels(board, "tflm", kernels)
     content = read_model_file(model)
     graph = read_graph(content)
+    check_rewritable(graph)
     check_foreign(content)
     planned = plan_file(content, graph, chosen, board, plan)
     record = planned.record

@@ -19,7 +19,7 @@ from edgekit.memory.releases import VERIFIED_RELEASE, Abi, TflmRelease
 from edgekit.memory.scratch import scratch_requests
 from edgekit.memory.static_plan import plan_lower_bound, plan_static
 from edgekit.memory.tflm_leads import dead_parts, overlaps_of
-from edgekit.tflite.form import disorder
+from edgekit.tflite.form import MAX_TENSOR_BYTES, disorder
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.offline import OFFLINE_PLAN, ONLINE, offline_offsets, with_offsets
 from edgekit.tflite.support import Problem
@@ -64,7 +64,9 @@ def plan_stages(
     least = tflm_plan(best, scratch).peak
     for name in TENSOR_PLANS[1:]:
         overlaps = overlaps_of(graph, buffers, kernels) if name == "overlap" else ()
-        if (name == "offline" or overlaps) and plan_lower_bound(buffers, overlaps, dead) < least:
+        if (name == "offline" or overlaps) and MAX_TENSOR_BYTES > least > plan_lower_bound(
+            buffers, overlaps, dead
+        ):
             found = with_offsets(graph, _planned(graph, buffers, overlaps, dead))
             peak = tflm_plan(found, scratch).peak
             if peak < least:

@@ -14,6 +14,7 @@ from edgekit.memory.fold_pad import fold_pads
 from edgekit.memory.plan_names import PLANS, Plan
 from edgekit.memory.plans import plan_name, plan_stages
 from edgekit.memory.releases import VERIFIED_RELEASE, Abi, TflmRelease
+from edgekit.tflite.form import disorder
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.offline import with_offsets
 from edgekit.tflite.slim import obstacle, slim_graph
@@ -136,13 +137,29 @@ def variants(graph: Graph) -> tuple[Graph, ...]:
     InputError
         If edgekit does not understand everything in it.
     """
+    check_rewritable(graph)
+    graph = with_offsets(graph, None)
+    folded = fold_pads(graph)
+    both = (folded,) if folded is graph else (folded, graph)
+    return tuple(replace(slim_graph(one), metadata=graph.metadata) for one in both)
+
+
+def check_rewritable(graph: Graph) -> None:
+    """Check that ``graph`` can run and that edgekit understands all of it, so that it may be written anew.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
     reason = obstacle(graph)
     if reason is not None:
         raise InputError(
             f"The model cannot be written anew: {reason}.",
             "Use it as it is, with TFLite Micro's own plan; `edgekit inspect` shows its operators.",
         )
-    graph = with_offsets(graph, None)
-    folded = fold_pads(graph)
-    both = (folded,) if folded is graph else (folded, graph)
-    return tuple(replace(slim_graph(one), metadata=graph.metadata) for one in both)
+    wrong = disorder(graph)
+    if wrong is not None:
+        raise InputError(
+            f"The model cannot run as it is: {wrong}.", "Convert it again; the file may be damaged."
+        )

@@ -21,6 +21,7 @@ from edgekit.search.budget import Budget
 from edgekit.search.figures import DEFAULT_CORE, memory_figures, tflm_figures
 from edgekit.search.inspection import ModelEntry, model_entry
 from edgekit.search.records import ArenaFigures, Candidate, EngineChoice, HostArena
+from edgekit.tflite.form import disorder
 from edgekit.tflite.graph import Graph
 from edgekit.tflite.macs import graph_mult_adds
 from edgekit.tflite.reader import read_graph
@@ -178,7 +179,7 @@ def plan_for_board(
     if board.linux:
         return model, graph, "greedy"
     arena = memory_figures(graph, kernels, board, len(model)).arena
-    stays = arena.need <= budget.ram_bytes or obstacle(graph) is not None
+    stays = arena.need <= budget.ram_bytes or obstacle(graph) is not None or disorder(graph) is not None
     if plan == "auto" and (stays or plan_problems(graph, kernels)):
         return model, graph, plan_name(graph)
     if plan == "greedy" and plan_name(graph) == "greedy":

@@ -104,7 +104,7 @@ def _model_problems(graph: Graph) -> list[Problem]:
             Problem(
                 None,
                 "model",
-                f"It cannot run as it is: {wrong}.",
+                f"{wrong[0].upper()}{wrong[1:]}.",
                 "Convert the model again; the file may be damaged.",
             )
         )

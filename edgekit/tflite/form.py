@@ -10,6 +10,9 @@ from typing import Final
 
 from edgekit.tflite.graph import Graph, Op, Tensor
 
+MAX_TENSOR_BYTES: Final = (1 << 31) - 1
+"""What sizes and offsets can be in a file, and on a microcontroller."""
+
 _INPUTS: Final[Mapping[str, tuple[int, int]]] = {
     "ADD": (2, 2),
     "CONCATENATION": (1, 1 << 16),
@@ -33,6 +36,9 @@ _INPUTS: Final[Mapping[str, tuple[int, int]]] = {
 
 def disorder(graph: Graph) -> str | None:
     """Return what of ``graph`` is not in the form that its operators need, or ``None``; others may have any form."""
+    large = next((t.index for t in graph.tensors if t.nbytes > MAX_TENSOR_BYTES), None)
+    if large is not None:
+        return f"tensor {large} has more than 2 GB"
     written = {*graph.inputs, *(t.index for t in graph.tensors if t.constant or t.variable or not t.nbytes)}
     for op in graph.ops:
         name = f"operator {op.index} ({op.label})"

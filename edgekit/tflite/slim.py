@@ -38,7 +38,8 @@ def slim(model: bytes) -> bytes:
 
 def understood(graph: Graph) -> bool:
     """Return whether edgekit knows everything that this graph says, so that it may write it anew."""
-    return obstacle(graph) is None and set(graph.metadata) <= _DROPPED_METADATA
+    known = obstacle(graph) is None and set(graph.metadata) <= _DROPPED_METADATA
+    return known and disorder(graph) is None
 
 
 def obstacle(graph: Graph) -> str | None:
@@ -52,9 +53,7 @@ def obstacle(graph: Graph) -> str | None:
         return f"it has operators whose options edgekit does not know ({', '.join(unknown)})"
     if odd:
         return f"tensor {odd[0]} is dynamic, variable, sparse or quantized in a way of its own"
-    if without:
-        return f"the values of tensor {without[0]} are of a type that edgekit does not know"
-    return disorder(graph)
+    return f"the values of tensor {without[0]} are of a type that edgekit does not know" if without else None
 
 
 def slim_graph(graph: Graph) -> Graph:

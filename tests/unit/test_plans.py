@@ -28,7 +28,7 @@ from edgekit.memory.rewrite import plan_graph, plan_model, variants
 from edgekit.memory.scratch import scratch_requests
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
-from edgekit.tflite.graph import Graph
+from edgekit.tflite.graph import Graph, Op
 from edgekit.tflite.interpreter import HostInterpreter
 from edgekit.tflite.macs import graph_mult_adds
 from edgekit.tflite.offline import OFFLINE_PLAN, offline_offsets, with_offsets
@@ -326,3 +326,13 @@ def test_a_graph_of_two_hundred_operators_is_planned() -> None:
     assert plan_problems(planned, "reference") == []
     buffers = head_buffers(planned, scratch_requests(planned, "reference"))
     assert tflm_plan(planned, ()).peak <= plan_greedy(buffers).peak
+
+
+def test_a_plan_whose_offsets_would_not_fit_into_the_file_is_not_made() -> None:
+    tensors = tuple(replace(tensor(1, 1 << 15, 1 << 15), index=index) for index in range(4))
+    steps = (("RELU", 0, 1), ("RELU", 0, 2), ("TANH", 2, 3))
+    ops = tuple(Op(k, kind, (x,), (y,)) for k, (kind, x, y) in enumerate(steps))
+    graph = Graph(tensors, ops, (0,), (0, 1, 3))
+    for plan in PLANS:
+        planned = plan_model(graph, plan, "reference")
+        assert planned.plan == "greedy" and planned.arena.head == 4 << 30
