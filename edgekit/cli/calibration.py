@@ -65,6 +65,7 @@ def export_command(board: str | None, output: Path | None) -> None:
     from edgekit.files import write_atomic
     from edgekit.latency.store import CalibrationSet, load_all
 
+    board = _named(board)
     records = tuple(record for _, record in load_all() if board in (None, record.board))
     if not records:
         raise InputError(f"Nothing is kept{f' for {board}' if board else ''}.", _EMPTY)
@@ -97,6 +98,7 @@ def forget_command(board: str | None, kernels: KernelLibrary | None, everything:
 
     if everything == (board is not None):
         raise click.UsageError("Name a board, or give --all.")
+    board = _named(board)
     removed = forget(board, kernels)
     if not removed:
         what = " ".join(part for part in (board, kernels) if part)
@@ -105,3 +107,13 @@ def forget_command(board: str | None, kernels: KernelLibrary | None, everything:
             "See `edgekit calibration list`.",
         )
     click.echo(f"Removed {', '.join(path.name for path in removed)}.", err=True)
+
+
+def _named(board: str | None) -> str | None:
+    """Return the name of the board that has ``board`` for an alias; one that is not known any more keeps its own."""
+    from edgekit.boards.catalog import get_board
+
+    try:
+        return board and get_board(board).name
+    except InputError:
+        return board

@@ -351,6 +351,14 @@ def test_the_command_lists_exports_imports_and_forgets(
     assert run(["calibration", "forget"]) == 2 and run(["calibration", "forget", "x", "--all"]) == 2
 
 
+def test_a_board_has_its_other_names_here_too(tmp_path: Path) -> None:
+    path, file = save(record(truth(SMALL, {}))), tmp_path / "shared.json"
+    for alias in BOARD.aliases:
+        assert run(["calibration", "export", alias, "-o", str(file)]) == 0
+        assert run(["calibration", "forget", alias]) == 0 and not path.exists()
+        assert run(["calibration", "import", str(file)]) == 0 and path.exists()
+
+
 def _spoil(change: Callable[[dict[str, Any]], Any]) -> str:
     document = json.loads(record(truth(SMALL, {})).to_json())
     change(document)
