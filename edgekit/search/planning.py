@@ -262,9 +262,9 @@ def compare_on_host(
     rng = np.random.default_rng(0)
     simple = len(graph.inputs) == 1 and graph.input.dtype == "int8"
     inputs = rng.integers(-128, 128, (_CHECKED_INPUTS, *graph.input.shape), np.int8) if simple else None
-    old, new = measure_tflm(model, inputs), measure_tflm(content, inputs)
+    old, new = (measure_tflm(file, inputs, outputs=len(graph.outputs)) for file in (model, content))
     outputs = [run.outputs for run in (old, new) if run.outputs is not None]
-    if len(outputs) == 2 and not np.array_equal(outputs[0], outputs[1]):
+    if len(outputs) == 2 and (not np.array_equal(outputs[0], outputs[1]) or old.others != new.others):
         raise TaskError(
             "The new file does not give the outputs of the old one in TFLite Micro on this host.",
             "Use the old file, and report this model.",

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,12 +35,15 @@ class TflmMeasurement:
         Bytes of the arena in use.
     outputs:
         First output for each input that was given, or ``None``.
+    others:
+        Bytes of the other outputs that were asked for, input by input.
     """
 
     total: int
     head: int
     tail: int
     outputs: NDArray[Any] | None = None
+    others: bytes = b""
 
 
 def tflm_available() -> bool:
@@ -49,7 +52,7 @@ def tflm_available() -> bool:
 
 
 def measure_tflm(
-    model: bytes, inputs: NDArray[Any] | None = None, arena_size: int = 256 * 1024**2
+    model: bytes, inputs: NDArray[Any] | None = None, arena_size: int = 256 * 1024**2, outputs: int = 1
 ) -> TflmMeasurement:
     """Load ``model`` into real TFLite Micro, and return its arena and outputs.
 
@@ -61,6 +64,8 @@ def measure_tflm(
         Inputs to run, ``[n, *input shape]`` in the input's dtype.
     arena_size:
         Bytes given to TFLite Micro; only what it uses is touched.
+    outputs:
+        How many of the model's outputs are wanted.
 
     Raises
     ------
@@ -76,7 +81,7 @@ def measure_tflm(
         (folder / "model.tflite").write_bytes(model)
         if inputs is not None:
             np.save(folder / "inputs.npy", inputs)
-        command = [sys.executable, str(_WORKER), str(folder), str(arena_size)]
+        command = [sys.executable, str(_WORKER), str(folder), str(arena_size), str(outputs)]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False
@@ -93,5 +98,8 @@ def measure_tflm(
                 "Look at its operators with `edgekit inspect`.",
                 lines[-3:],
             )
-        outputs = np.load(folder / "outputs.npy") if inputs is not None else None
-    return TflmMeasurement(sizes["total"], sizes["head"], sizes["tail"], outputs)
+        measured = TflmMeasurement(sizes["total"], sizes["head"], sizes["tail"])
+        if inputs is not None:
+            first, others = np.load(folder / "outputs.npy"), (folder / "others").read_bytes()
+            measured = replace(measured, outputs=first, others=others)
+    return measured

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from aot_graphs import GraphBuilder
 from aot_networks import random_network
 from command_line import refused
 from graphs import convolution, tensor
@@ -16,11 +18,13 @@ from random_graphs import random_graph
 from edgekit.cli.main import run
 from edgekit.errors import TaskError
 from edgekit.memory.plans import plan_name
+from edgekit.memory.rewrite import plan_model
 from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.search.planning import compare_on_host, planned_content
 from edgekit.tflite.interpreter import HostInterpreter
-from edgekit.tflite.offline import OFFLINE_PLAN, offline_offsets
+from edgekit.tflite.offline import OFFLINE_PLAN, ONLINE, offline_offsets, with_offsets
 from edgekit.tflite.reader import read_graph
+from edgekit.tflite.slim import slim_graph
 from edgekit.tflite.tflm import tflm_available
 from edgekit.tflite.writer import write_model
 
@@ -217,3 +221,18 @@ def test_a_plan_for_other_kernels_is_refused(
     capsys.readouterr()
     assert run([*map(str, export), "--plan", "offline"]) == 0
     assert plan_name(read_graph((tmp_path / "build" / "model.tflite").read_bytes())) == "offline"
+
+
+@pytest.mark.skipif(not tflm_available(), reason="needs the tflite-micro wheel")
+def test_every_output_is_compared_in_tflite_micro() -> None:
+    b = GraphBuilder((1, 8, 8, 4), seed=1)
+    between = b.conv(b.input, 8, (3, 3))
+    last = b.conv(b.conv(between, 8, (3, 3)), 8, (1, 1))
+    graph = slim_graph(replace(b.graph(last), outputs=(last, between)))
+    model = write_model(graph)
+    assert compare_on_host(model, write_model(plan_model(graph, "overlap", "reference").graph), "reference")
+    offsets = [ONLINE] * len(graph.tensors)
+    for output in graph.outputs:  # the second is overwritten when the first is computed
+        offsets[output] = 0
+    with pytest.raises(TaskError, match="does not give the outputs"):
+        compare_on_host(model, write_model(with_offsets(graph, offsets)), "reference")
