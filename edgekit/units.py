@@ -53,7 +53,7 @@ def format_size(size: int) -> str:
 
 def format_ms(ms: float) -> str:
     """Return ``ms`` for print with three significant digits: ``0.42 ms``, ``38.1 ms``, ``1.24 s``."""
-    if ms >= 1000:
+    if ms >= 999.5:  # three digits of which would be 1000 ms
         return f"{ms / 1000:.3g} s" if ms < 100_000 else f"{ms / 1000:.0f} s"
     return f"{ms:.3g} ms"
 

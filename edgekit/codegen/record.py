@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal
@@ -170,7 +171,7 @@ def load_project(folder: Path) -> FirmwareProject:
         If there is none, it is damaged, or another edgekit wrote it in another form.
     """
     path = folder / PROJECT_FILE
-    if not path.is_file():
+    if not os.path.isfile(path):  # nor is one that may not be looked into
         raise InputError(
             f"{folder} is not a build folder: it has no {PROJECT_FILE}.",
             f"Make one with `edgekit fit --board BOARD -o {folder}`, or name the right folder.",

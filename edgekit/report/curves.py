@@ -73,13 +73,9 @@ def network_points(record: FitRecord) -> tuple[Candidate, ...]:
     found: dict[tuple[float, int], Candidate] = {}
     for candidate in record.candidates:
         key = (candidate.alpha, candidate.resolution)
-        if key not in found or _miss(candidate) < _miss(found[key]):
+        if key not in found or candidate.overrun < found[key].overrun:
             found[key] = candidate
     return tuple(found[key] for key in sorted(found))
-
-
-def _miss(candidate: Candidate) -> float:
-    return max((binding.need / max(binding.have, 1) for binding in candidate.binding), default=0.0)
 
 
 def _draw(axes: Axes, points: Sequence[Candidate], chosen: Candidate | None, x: _Amount, label: str) -> None:

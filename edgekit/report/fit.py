@@ -205,10 +205,7 @@ def print_measurements(console: Console, measurements: Measurements) -> None:
 
 def closest(candidates: Iterable[Candidate]) -> Candidate:
     """Return the candidate that misses the budget by the least."""
-    return min(
-        candidates,
-        key=lambda c: (max((b.need / max(b.have, 1) for b in c.binding), default=0), len(c.binding)),
-    )
+    return min(candidates, key=lambda c: (c.overrun, len(c.binding)))
 
 
 def _model_basis(record: FitRecord, chosen: Candidate) -> str:

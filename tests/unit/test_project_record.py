@@ -142,10 +142,9 @@ def test_a_damaged_record_is_refused_with_a_reason(
 
 
 def test_a_folder_without_a_record_is_not_a_build_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not a build folder"):
-        load_project(tmp_path)
-    with pytest.raises(InputError, match="not a build folder"):
-        load_project(tmp_path / "missing")
+    for folder in (tmp_path, tmp_path / "missing", tmp_path / ("x" * 300)):
+        with pytest.raises(InputError, match="not a build folder"):
+            load_project(folder)
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,11 @@ def test_print_uses_binary_units() -> None:
         "98.3 KB",
         "1.24 MB",
     ]
-    assert [format_ms(t) for t in (0.4211, 38.12, 1240, 151_000)] == [
+    assert [format_ms(t) for t in (0.4211, 38.12, 999.4, 999.6, 1240, 151_000)] == [
         "0.421 ms",
         "38.1 ms",
+        "999 ms",
+        "1 s",
         "1.24 s",
         "151 s",
     ]
