@@ -103,7 +103,7 @@ def test_other_endings_and_all_boards_are_refused(tmp_path: Path, capsys: pytest
     path = tmp_path / "curves.pdf"
     search = ("fit", "--search-only", "--board")
     refused(capsys, *search, "esp32s3", "--plot", path, words="neither in .svg nor in .png", hint=False)
-    refused(capsys, *search, "all", "--plot", tmp_path / "x.svg", words="leave out --data", hint=False)
+    refused(capsys, *search, "all", "--plot", tmp_path / "x.svg", words="leave out --plot", hint=False)
 
 
 def test_without_matplotlib_it_is_said_what_to_install(tmp_path: Path) -> None:
