@@ -64,7 +64,7 @@ def process_rows(models: Path) -> Iterator[Row]:
         trained = models / "vww_96_int8.tflite"
         placeholder = network_graph(NetworkSpec("mobilenet_v1", 0.25, 96, classes=2))
         model.write_bytes(trained.read_bytes() if trained.exists() else write_model(placeholder))
-        worker = [sys.executable, str(tflm_worker.__file__), name, str(256 * 1024**2)]
+        worker = [sys.executable, str(tflm_worker.__file__), name, str(256 * 1024**2), "1"]
         commands = {
             BASELINE: [sys.executable, "-c", "import numpy"],
             "edgekit --help": [edgekit, "--help"],
