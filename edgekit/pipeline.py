@@ -242,7 +242,7 @@ def _measured(
         required = arena.required + measurements.host_arena.excess
         arena = arena.model_copy(update={"required": required, "basis": "estimated"})
     latency = latency_figures(graph, board, candidate.kernels, stored_calibration(board, candidate.kernels))
-    binding = bindings(arena, memory.flash, latency, budget)
+    binding = bindings(arena, memory.flash, latency, budget, board)
     speed = latency.verdict(budget.latency_ms)
     return candidate.model_copy(
         update={

@@ -184,7 +184,7 @@ def command(
         if as_json:
             click.echo(record.to_json(), nl=False)
         near = closest(record.candidates)
-        needs = " ".join(binding.unlock for binding in near.binding)
+        needs = " and ".join(binding.unlock for binding in near.binding)
         other = unlocked(record)
         raise TaskError(
             f"Nothing fits {board.title} within these limits;"

@@ -96,7 +96,7 @@ class Evaluator:
         memory = memory_figures(graph, kernels, board, self._file_size(spec, graph, plan))
         top1 = expected_top1(spec.arch, spec.alpha, spec.resolution)
         speed = latency.verdict(budget.latency_ms)
-        binding = bindings(memory.arena, memory.flash, latency, budget)
+        binding = bindings(memory.arena, memory.flash, latency, budget, board)
         return Candidate(
             arch=spec.arch,
             alpha=spec.alpha,

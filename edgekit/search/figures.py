@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
@@ -11,7 +10,7 @@ from edgekit.aot.plan import AotPlan, plan_program
 from edgekit.aot.program import Program, lower
 from edgekit.aot.sizes import program_sizes
 from edgekit.boards.kernels import KernelLibrary, engine_of
-from edgekit.boards.profile import BoardProfile
+from edgekit.boards.profile import BoardProfile, MemoryRegion
 from edgekit.latency.calibration import Calibration, calibrate
 from edgekit.latency.estimate import Place, estimate_latency
 from edgekit.latency.store import find
@@ -26,8 +25,6 @@ from edgekit.units import format_ms, format_size
 
 DEFAULT_CORE: Final = "cortex-m4f"
 """The core whose rules apply when no board is named."""
-
-_Unlock = tuple[LimitName, float, float, Callable[[float], str]]
 
 
 @dataclass(frozen=True)
@@ -125,30 +122,40 @@ def _stored(board: BoardProfile, kernels: KernelLibrary) -> Calibration | None:
 
 
 def bindings(
-    arena: ArenaFigures, flash: FlashFigures, latency: LatencyFigures, budget: Budget
+    arena: ArenaFigures, flash: FlashFigures, latency: LatencyFigures, budget: Budget, board: BoardProfile
 ) -> tuple[Binding, ...]:
-    """Return the limits that these figures break, each with what would unlock it."""
-    rows: tuple[_Unlock, ...] = (
-        ("ram", arena.need, budget.ram_bytes, lambda need: f"--ram {int(need)} ({format_size(int(need))})"),
-        (
-            "flash",
-            flash.total,
-            budget.flash_bytes,
-            lambda need: f"--flash {int(need)} ({format_size(int(need))})",
-        ),
-        (
-            "latency",
-            latency.high if budget.strict else latency.estimate,
-            budget.latency_ms,
-            # Rounded up, and without a space: what is shown can be typed, and then it fits.
-            lambda need: f"--max-latency {ceil(need)}ms ({format_ms(need)})",
-        ),
+    """Return the limits that these figures break, each with what would unlock it on ``board``."""
+    rows: tuple[tuple[LimitName, float, float], ...] = (
+        ("ram", arena.need, budget.ram_bytes),
+        ("flash", flash.total, budget.flash_bytes),
+        ("latency", latency.high if budget.strict else latency.estimate, budget.latency_ms),
     )
     return tuple(
-        Binding(limit=limit, need=need, have=have, unlock=unlock(need))
-        for limit, need, have, unlock in rows
+        Binding(limit=limit, need=need, have=have, unlock=_unlock(limit, need, board))
+        for limit, need, have in rows
         if need > have
     )
+
+
+def on_board(limit: LimitName, need: float, board: BoardProfile) -> bool:
+    """Return whether ``board`` has what is needed, so that raising the limit is enough."""
+    return limit == "latency" or need <= _region(limit, board).available
+
+
+def _unlock(limit: LimitName, need: float, board: BoardProfile) -> str:
+    if limit == "latency":
+        # Rounded up, and without a space: what is shown can be typed, and then it fits.
+        return f"--max-latency {ceil(need)}ms ({format_ms(need)})"
+    size = format_size(int(need))
+    if on_board(limit, need, board):
+        return f"--{limit} {int(need)} ({size})"
+    region = _region(limit, board)
+    what = "RAM" if limit == "ram" else "flash"
+    return f"{size} of {what} ({region.name} has {format_size(region.available)})"
+
+
+def _region(limit: LimitName, board: BoardProfile) -> MemoryRegion:
+    return board.arena_region if limit == "ram" else board.flash_region
 
 
 def tflm_figures(arena: Arena, board: BoardProfile | None) -> ArenaFigures:

@@ -169,8 +169,8 @@ def inspect_model(
     latency = latency_figures(graph, board, kernels, stored_calibration(board, kernels)) if board else None
     binding: tuple[Binding, ...] = ()
     fits = None
-    if budget is not None and latency is not None:
-        binding = bindings(memory.arena, memory.flash, latency, budget) if memory else ()
+    if board is not None and budget is not None and latency is not None:
+        binding = bindings(memory.arena, memory.flash, latency, budget, board) if memory else ()
         fits = not binding and not any(problem.severity == "error" for problem in problems)
     ops = tuple(
         OpEntry(

@@ -17,7 +17,7 @@ from edgekit.mobilenet.architecture import NetworkSpec
 from edgekit.mobilenet.graph import network_graph
 from edgekit.search.budget import Budget
 from edgekit.search.changes import Change, ChangeKind, Unlock
-from edgekit.search.figures import latency_figures, stored_calibration
+from edgekit.search.figures import latency_figures, on_board, stored_calibration
 from edgekit.search.records import Binding, Candidate, FitRecord
 from edgekit.search.search import judged
 from edgekit.tflite.graph import Graph
@@ -172,15 +172,9 @@ def _asked(record: FitRecord, candidate: Candidate) -> Iterator[Change]:
 
 def _raised(board: BoardProfile, bindings: Iterable[Binding]) -> Iterator[Change]:
     """Yield a change for every limit that is still broken."""
-    has = {"ram": board.arena_region.available, "flash": board.flash_region.available}
     for binding in bindings:
-        if binding.limit != "latency" and binding.need > has[binding.limit]:
-            region = board.arena_region if binding.limit == "ram" else board.flash_region
-            need, have = format_size(int(binding.need)), format_size(region.available)
-            text = f"{need} of {'RAM' if binding.limit == 'ram' else 'flash'} ({region.name} has {have})"
-            yield Change(kind="board", text=text, need=binding.need, have=binding.have)
-        else:
-            yield Change(kind=binding.limit, text=binding.unlock, need=binding.need, have=binding.have)
+        kind: ChangeKind = binding.limit if on_board(binding.limit, binding.need, board) else "board"
+        yield Change(kind=kind, text=binding.unlock, need=binding.need, have=binding.have)
 
 
 def _clock(board: BoardProfile, latency: Change) -> Change:

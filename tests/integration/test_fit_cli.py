@@ -314,6 +314,23 @@ def test_when_only_the_other_engine_fits_the_refusal_says_so(capsys: pytest.Capt
     assert "With --engine aot" in said and "Otherwise it would need --ram" in said
 
 
+def test_what_a_board_does_not_have_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
+    """A limit can be raised as far as the board's memory goes; past it the option would only mislead."""
+    args = ("--board", "nano33ble", "--engine", "tflm", "--classes", "1000")
+    said = refused(capsys, "fit", *args, "--search-only", "--flash", "200KB", status=1, words="Nothing fits")
+    assert "would need --flash " in said
+    texts = [
+        binding["unlock"]
+        for candidate in fit(capsys, *args)["candidates"]
+        for binding in candidate["binding"]
+        if binding["limit"] != "latency"
+    ]
+    assert any("of RAM (sram has 185.8 KB)" in text for text in texts) and any(
+        "of flash (flash has " in text for text in texts
+    )
+    assert not any(text.startswith("--") for text in texts), "its limits are all that it has"
+
+
 def test_the_line_works_in_the_other_direction_too(capsys: pytest.CaptureFixture[str]) -> None:
     args = ("--board", "esp32s3", "--classes", "2", "--max-latency", "400ms")
     own, both = (fit(capsys, *args, "--engine", engine) for engine in ("aot", "auto"))
