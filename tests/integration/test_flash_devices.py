@@ -74,6 +74,15 @@ def nucleo(tiny_model: bytes, tmp_path: Path, tools: FakeTools, monkeypatch: pyt
 
 
 @pytest.fixture
+def unbuilt(tiny_model: bytes, tmp_path: Path, tools: FakeTools) -> Path:
+    """A folder for an ESP32-C3 in which nothing has been built yet."""
+    tools.add("esptool")
+    folder = silicon_folder(tiny_model, tmp_path / "build", "esp32c3", lambda _: {"app.bin": (b"a", 0)})
+    (folder / "build.json").unlink()
+    return folder
+
+
+@pytest.fixture
 def pico(tiny_model: bytes, tmp_path: Path) -> Path:
     return silicon_folder(tiny_model, tmp_path / "build", "rp2040", lambda _: PICO, "pico_sdk")
 
@@ -180,15 +189,12 @@ def test_without_a_board_a_tool_that_needs_no_port_runs_and_the_board_is_waited_
 
 
 def test_without_a_board_a_tool_that_needs_a_port_does_not_even_build(
-    tiny_model: bytes, tmp_path: Path, desk: Desk, tools: FakeTools, capsys: pytest.CaptureFixture[str]
+    unbuilt: Path, desk: Desk, tools: FakeTools, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tools.add("esptool")
-    folder = silicon_folder(tiny_model, tmp_path / "build", "esp32c3", lambda _: {"app.bin": (b"a", 0)})
-    (folder / "build.json").unlink()
     other = desk.plug("ttyACM0", STLINK, "1")
-    said = refused(capsys, "flash", "--build", folder, words="No port of esp32c3 is here")
+    said = refused(capsys, "flash", "--build", unbuilt, words="No port of esp32c3 is here")
     assert "303A:1001" in said and other in said and "hold BOOT" in said
-    assert not tools.calls and not (folder / "build.log").exists()
+    assert not tools.calls and not (unbuilt / "build.log").exists()
 
 
 @pytest.mark.parametrize(
@@ -220,17 +226,14 @@ def test_no_tool_is_told_a_word_in_place_of_a_port_that_is_not_there(
 
 
 def test_a_port_that_is_not_there_is_told_before_anything_is_built(
-    tiny_model: bytes, tmp_path: Path, desk: Desk, tools: FakeTools, capsys: pytest.CaptureFixture[str]
+    unbuilt: Path, tmp_path: Path, desk: Desk, tools: FakeTools, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tools.add("esptool")
-    folder = silicon_folder(tiny_model, tmp_path / "build", "esp32c3", lambda _: {"app.bin": (b"a", 0)})
-    (folder / "build.json").unlink()
     other = desk.plug("ttyACM0", STLINK, "1")
     gone = tmp_path / "dev/ttyUSB9"
-    said = refused(capsys, "flash", "--build", folder, "--port", gone, words=f"There is no port {gone}")
-    assert other in said and not tools.calls and not (folder / "build.log").exists()
+    said = refused(capsys, "flash", "--build", unbuilt, "--port", gone, words=f"There is no port {gone}")
+    assert other in said and not tools.calls and not (unbuilt / "build.log").exists()
     for more in ([], ["--dry-run"]):
-        refused(capsys, "flash", "--build", folder, "--port", "", *more, words="--port names no port")
+        refused(capsys, "flash", "--build", unbuilt, "--port", "", *more, words="--port names no port")
 
 
 def test_a_port_that_is_named_by_a_link_is_the_one_that_the_link_leads_to(
