@@ -6,6 +6,7 @@ taken, because Zephyr's own choice for ST's boards is a program that has to be g
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from edgekit.build.tools import TOOLS, check_version, find_program, has_file, in_home, missing
+from edgekit.build.tools import TOOLS, check_version, find_program, in_home, missing
 from edgekit.errors import TaskError
 
 _ESPTOOL: Final = "esptool"
@@ -138,5 +139,5 @@ def how_to_install_runner(board: str) -> str:
 
 def _is_here(runner: str) -> bool:
     program = _PROGRAMS[runner]
-    in_place = runner == "stm32cubeprogrammer" and has_file(in_home(_CUBE), program)
+    in_place = runner == "stm32cubeprogrammer" and os.path.isfile(in_home(_CUBE) / program)
     return in_place or shutil.which(program) is not None

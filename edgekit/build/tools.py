@@ -263,14 +263,6 @@ def in_home(place: str) -> Path:
     return Path(os.path.expanduser(place))
 
 
-def has_file(folder: Path, name: str) -> bool:
-    """Return whether the file ``name`` is in ``folder``; what may not be looked at has none."""
-    try:
-        return (folder / name).is_file()
-    except OSError:
-        return False
-
-
 def tool_version(path: Path, info: ToolInfo) -> str:
     """Return the version that the program at ``path`` tells: a number where it has one; empty where it tells none.
 

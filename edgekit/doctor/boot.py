@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Final, Protocol
 
 from edgekit.boards.profile import BoardProfile
-from edgekit.build.tools import has_file
 from edgekit.doctor.finding import Finding, note, ok, warning
 from edgekit.doctor.system import System, is_usb_id_of, usb_devices
 
@@ -61,7 +61,7 @@ def check_boot_loaders(system: System, board: BoardProfile | None = None) -> lis
 
 def uf2_drives(system: System) -> list[str]:
     """Return where drives are mounted that a boot loader makes for UF2 files."""
-    return [place for place in system.drives() if has_file(system.path(place), INFO_FILE)]
+    return [place for place in system.drives() if os.path.isfile(system.path(place) / INFO_FILE)]
 
 
 def check_rom_loader(line: Line, port: str) -> Finding:

@@ -19,7 +19,7 @@ from edgekit.boards.catalog import get_board
 from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm
 from edgekit.build.drivers.products import flash_file, nothing_left, read_json
 from edgekit.build.record import OUT_FOLDER, FlashFile
-from edgekit.build.tools import TOOLS, check_version, has_file, in_home, missing, version_key
+from edgekit.build.tools import TOOLS, check_version, in_home, missing, version_key
 from edgekit.codegen.record import FirmwareProject
 from edgekit.errors import InputError
 
@@ -98,7 +98,7 @@ def idf_version(path: Path) -> str:
 
 
 def _is_idf(path: Path) -> bool:
-    return has_file(path, "tools/idf.py")
+    return os.path.isfile(path / "tools/idf.py")
 
 
 def _entered(path: Path, script: Path) -> Idf:

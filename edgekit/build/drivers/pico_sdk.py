@@ -19,7 +19,7 @@ from edgekit.build.process import Tool, version_line
 from edgekit.build.record import TflmRecord
 from edgekit.build.tflm import find_tflm, folder_commit
 from edgekit.build.toolchain import find_gcc
-from edgekit.build.tools import TOOLS, check_version, has_file, in_home, missing, need_tool, version_key
+from edgekit.build.tools import TOOLS, check_version, in_home, missing, need_tool, version_key
 from edgekit.errors import InputError, TaskError
 from edgekit.files import file_sha256
 
@@ -47,7 +47,7 @@ def find_pico_sdk() -> Path | None:
     """Return the folder of the SDK that the environment names, or else one in the usual places."""
     named = os.environ.get(SDK_VARIABLE)
     places = [Path(named)] if named else _placed()
-    return next((path for path in places if has_file(path, _MARK)), None)
+    return next((path for path in places if os.path.isfile(path / _MARK)), None)
 
 
 def pico_sdk_version(path: Path) -> str:
@@ -61,7 +61,7 @@ def pico_sdk_version(path: Path) -> str:
 
 def has_usb(path: Path) -> bool:
     """Return whether the SDK in ``path`` has TinyUSB, which is a submodule of it."""
-    return has_file(path, "lib/tinyusb/src/tusb.h")
+    return os.path.isfile(path / "lib/tinyusb/src/tusb.h")
 
 
 def _placed() -> Iterator[Path]:
@@ -176,6 +176,6 @@ def _pico_tflmicro(named: Path | None, commit: str) -> Path:
         raise TaskError(
             "pico-tflmicro is needed to build this firmware, and no folder with it is named.", remedy
         )
-    if not has_file(folder, _TFLM_MARK):
+    if not os.path.isfile(folder / _TFLM_MARK):
         raise InputError(f"{folder} is no clone of pico-tflmicro: it has no {_TFLM_MARK}.", remedy)
     return folder

@@ -12,7 +12,7 @@ from typing import Final
 from edgekit.build.drivers.driver import Plan, Products, Request, check_files, refuse_tflm
 from edgekit.build.drivers.products import beside, only_elf
 from edgekit.build.record import OUT_FOLDER
-from edgekit.build.tools import TOOLS, check_version, has_file, in_home, missing, need_tool, version_key
+from edgekit.build.tools import TOOLS, check_version, in_home, missing, need_tool, version_key
 from edgekit.errors import TaskError
 
 BASE_VARIABLE: Final = "ZEPHYR_BASE"
@@ -40,7 +40,7 @@ def find_zephyr(folder: Path | None = None) -> Path | None:
     named = os.environ.get(BASE_VARIABLE)
     places = [workspace / "zephyr" for workspace in workspaces]
     places += [Path(named)] if named else [in_home(place) for place in _PLACES]
-    return next((path for path in places if has_file(path, "VERSION")), None)
+    return next((path for path in places if os.path.isfile(path / "VERSION")), None)
 
 
 def west_environment(base: Path) -> dict[str, str]:
@@ -62,7 +62,7 @@ def find_zephyr_sdk() -> Path | None:
     """Return the folder of the Zephyr SDK that the environment names, or else one where it is looked for."""
     named = os.environ.get(SDK_VARIABLE)
     places = [Path(named)] if named else _sdk_places()
-    return next((path for path in places if has_file(path, _SDK_MARK)), None)
+    return next((path for path in places if os.path.isfile(path / _SDK_MARK)), None)
 
 
 def zephyr_sdk_version(sdk: Path) -> str:
